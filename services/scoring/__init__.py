@@ -1,0 +1,1 @@
+"""Scoring: satisfaction models, the sample frame and live grades."""

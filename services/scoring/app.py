@@ -1,0 +1,39 @@
+"""The composition root of scoring."""
+
+from __future__ import annotations
+
+from dealerloop.scoring.v1 import grades_pb2, models_pb2
+from dealership import stores
+from dealership.roles import GRANTS
+from kit.rpc.server import RpcService
+from kit.service import KitContext, Service
+from scoring.frame import handlers as frame
+from scoring.grades import handlers as grades
+from scoring.grades.rpc import GradeEdge
+from scoring.grades.service import Counting
+from scoring.models.rpc import SatisfactionModelEdge
+from scoring.models.service import ModelCatalogue
+from scoring.settings import Settings
+from scoring.streams import SCORING
+
+
+def build(ctx: KitContext) -> Service:
+    """Puts scoring together."""
+    settings = ctx.settings
+    assert isinstance(settings, Settings)
+    catalogue = ModelCatalogue()
+    gateway = ctx.peer("gateway")
+    counting = Counting(catalogue, gateway)
+    return Service(
+        name="scoring",
+        settings=settings,
+        rpcs=[
+            RpcService(grades_pb2.DESCRIPTOR.services_by_name["GradeService"], GradeEdge(catalogue, gateway, settings)),
+            RpcService(
+                models_pb2.DESCRIPTOR.services_by_name["SatisfactionModelService"], SatisfactionModelEdge(catalogue)
+            ),
+        ],
+        streams=[SCORING],
+        subscriptions=[stores.subscription(), frame.subscription(), grades.subscription(counting)],
+        grants=GRANTS,
+    )

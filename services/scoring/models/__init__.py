@@ -1,0 +1,1 @@
+"""Versioned satisfaction models (SCR-01)."""

@@ -1,0 +1,9 @@
+"""What scoring publishes, and which streams it reads."""
+
+from __future__ import annotations
+
+from kit.messaging.streams import StreamSpec
+
+SCORING = StreamSpec(name="SCORING", service="scoring")
+SALES = "SALES"
+CARE = "CARE"
