@@ -9,7 +9,7 @@ from dealerloop.sales.v1.deliveries_pb2 import (
 )
 from kit.db.engine import Database
 from kit.db.scope import Scope
-from kit.messaging.consumer import Batch, Subscription
+from kit.messaging.subscription import Batch, Subscription
 from kit.rpc.client import Peer
 from scoring.frame import service
 from scoring.streams import SALES

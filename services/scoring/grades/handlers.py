@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dealerloop.customer_care.events.v1.events_pb2 import ResponseSubmitted
-from kit.messaging.consumer import Batch, Subscription
+from kit.messaging.subscription import Batch, Subscription
 from scoring.grades.service import Counting
 from scoring.streams import CARE
 

@@ -1,0 +1,193 @@
+"""Responses become live grades exactly once, in any order, in the month of the store's own calendar."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Iterable
+from datetime import UTC, datetime
+
+import pytest
+import sqlalchemy as sa
+
+from dealerloop.customer_care.events.v1.events_pb2 import ResponseSubmitted
+from dealership import stores
+from kit.db.engine import Database
+from kit.db.scope import Scope
+from kit.rpc.client import Peer
+from scoring.frame import service as frame
+from scoring.grades import rules
+from scoring.grades.service import Counting, consultant_tallies, store_tallies
+from scoring.grades.values import Tally
+from scoring.models.service import ModelCatalogue
+from tests.support.postgres import Cloner
+from tests.support.scoring import NOON, STORE, a_delivery, a_response, a_store
+
+SSI = ("ssi-five-factor", 1)
+
+
+class Nobody:
+    """Signs no call: the directory is complete, so that nobody has to be asked."""
+
+    def service_token(self) -> str:
+        return ""
+
+
+class Desk:
+    """Scoring's use cases on a database of their own."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.counting = Counting(ModelCatalogue(), Peer("127.0.0.1:1", Nobody(), service="gateway"))
+
+    async def count(self, *responses: ResponseSubmitted) -> None:
+        async with self.database.transaction(Scope.system("test")) as session:
+            await self.counting.count(session, responses, NOON)
+
+    async def tallies(self, month: str = "2026-11") -> dict[str, Tally]:
+        async with self.database.transaction(Scope.store(STORE)) as session:
+            return (await store_tallies(session, STORE, month)).get(SSI, {})
+
+    async def scalar(self, query: str) -> object:
+        async with self.database.transaction(Scope.system("test")) as session:
+            return (await session.execute(sa.text(query))).scalar_one()
+
+
+@pytest.fixture
+async def desk(database_urls: Cloner) -> AsyncIterator[Desk]:
+    database = Database(database_urls("scoring").database_url)
+    async with database.transaction(Scope.system("test")) as session:
+        await stores.save(session, [a_store(), a_store("ny-01", "America/New_York")])
+    yield Desk(database)
+    await database.close()
+
+
+def points(tallies: dict[str, Tally], code: str = "SSI") -> float | None:
+    return rules.mean(tallies[code])
+
+
+async def test_a_response_is_counted_once_however_often_it_comes(desk: Desk) -> None:
+    response = a_response(1, {"SSI.INIT.GREETED": 7})
+
+    await desk.count(response, response)
+    await desk.count(response)
+
+    tallies = await desk.tallies()
+    assert tallies["SSI"].n == 1
+    assert points(tallies) == 100
+    assert await desk.scalar("select count(*) from outbox") == 1
+
+
+async def test_a_later_version_replaces_an_earlier_one_in_any_order(desk: Desk) -> None:
+    first = a_response(1, {"SSI.INIT.GREETED": 1, "SSI.DEAL.CONTRACT": 7})
+    second = a_response(1, {"SSI.INIT.GREETED": 4}, version=2)
+
+    await desk.count(second)
+    await desk.count(first)
+    backwards = await desk.tallies()
+    await desk.count(a_response(2, {"SSI.INIT.GREETED": 1}))
+    await desk.count(a_response(2, {"SSI.INIT.GREETED": 4}, version=2))
+
+    assert points(backwards) == 50
+    tallies = await desk.tallies()
+    assert tallies["SSI"].n == 2
+    assert points(tallies) == 50
+    assert "SSI.DEAL" not in tallies
+
+
+async def test_a_cell_that_nobody_fills_any_more_is_not_shown(desk: Desk) -> None:
+    await desk.count(a_response(1, {"SSI.DEAL.CONTRACT": 7, "SSI.INIT.GREETED": 7}))
+    await desk.count(a_response(1, {"SSI.INIT.GREETED": 7}, version=2))
+
+    assert "SSI.DEAL.CONTRACT" not in await desk.tallies()
+
+
+async def test_running_sums_are_those_of_a_recomputation(desk: Desk) -> None:
+    source = random.Random(7)
+    codes = ["SSI.INIT.GREETED", "SSI.CONS.HONESTY", "SSI.DLV.ON_TIME"]
+    stream = [
+        a_response(
+            number % 20, {code: source.randint(1, 7) for code in codes}, version=version, consultant=f"c{number % 3}"
+        )
+        for number in range(40)
+        for version in (1, 2)
+    ]
+    source.shuffle(stream)
+
+    for start in range(0, len(stream), 7):
+        await desk.count(*stream[start : start + 7])
+
+    newest: dict[str, ResponseSubmitted] = {}
+    for one in stream:
+        known = newest.get(one.response_id)
+        if known is None or known.version < one.version:
+            newest[one.response_id] = one
+    tallies = await desk.tallies()
+    assert tallies["SSI"].n == 20
+    assert tallies == await recomputed(desk)
+
+
+async def recomputed(desk: Desk) -> dict[str, Tally]:
+    """The same sums from the stored responses alone."""
+    from scoring.grades.service import _stored
+
+    catalogue = ModelCatalogue()
+    found: dict[str, Tally] = {}
+    async with desk.database.transaction(Scope.store(STORE)) as session:
+        model, _ = await catalogue.get(session, *SSI)
+        ids = (await session.execute(sa.text("select response_id from response"))).scalars().all()
+        for response in (await _stored(session, ids)).values():
+            for key, tally in rules.tallies(model, response):
+                found[key.code] = found.get(key.code, Tally()) + tally
+    return found
+
+
+async def test_an_answer_belongs_to_the_month_of_the_stores_own_calendar(desk: Desk) -> None:
+    """23:30 on 31 October in Beijing, and half past midnight on 1 November: half an hour apart, two months."""
+    await desk.count(a_response(1, {"SSI.INIT.GREETED": 7}, submit_time=datetime(2026, 10, 31, 15, 59, 59, tzinfo=UTC)))
+    await desk.count(a_response(2, {"SSI.INIT.GREETED": 1}, submit_time=datetime(2026, 10, 31, 16, 0, 0, tzinfo=UTC)))
+
+    assert points(await desk.tallies("2026-10")) == 100
+    assert points(await desk.tallies("2026-11")) == 0
+
+
+async def test_another_store_in_another_zone_has_another_month(desk: Desk) -> None:
+    new_year = datetime(2027, 1, 1, 3, 0, tzinfo=UTC)
+
+    await desk.count(a_response(1, {"SSI.INIT.GREETED": 7}, submit_time=new_year, store_id="ny-01"))
+
+    assert await desk.scalar("select distinct month from grade_cell where store_id = 'ny-01'") == "2026-12"
+
+
+async def test_consultants_are_kept_apart(desk: Desk) -> None:
+    await desk.count(
+        a_response(1, {"SSI.INIT.GREETED": 7}), a_response(2, {"SSI.INIT.GREETED": 1}, consultant="wang.li")
+    )
+
+    async with desk.database.transaction(Scope.store(STORE)) as session:
+        model, _ = await ModelCatalogue().get(session, *SSI)
+        tallies = await consultant_tallies(session, STORE, "2026-11", model)
+
+    assert {consultant: rules.mean(tally) for consultant, tally in tallies.items()} == {"li.wei": 100, "wang.li": 0}
+
+
+async def test_a_mark_off_the_scale_counts_nothing(desk: Desk) -> None:
+    with pytest.raises(rules.MarkOutOfScale):
+        await desk.count(a_response(1, {"SSI.INIT.GREETED": 7}), a_response(2, {"SSI.INIT.GREETED": 8}))
+
+    assert await desk.tallies() == {}
+
+
+async def test_the_frame_has_every_delivery_once_and_none_that_was_cancelled(desk: Desk) -> None:
+    await keep(desk, [a_delivery(1), a_delivery(2), a_delivery(2, version=2, cancelled=True), a_delivery(1)])
+    await keep(desk, [a_delivery(2), a_delivery(3, day="2026-10-31")])
+    await desk.count(a_response(1, {"SSI.INIT.GREETED": 7}), a_response(2, {"SSI.INIT.GREETED": 7}))
+
+    async with desk.database.transaction(Scope.store(STORE)) as session:
+        assert await frame.coverage(session, STORE, "2026-11") == (1, 1)
+        assert await frame.coverage(session, STORE, "2026-10") == (1, 0)
+        assert await frame.coverage(session, STORE, "2026-09") == (0, 0)
+
+
+async def keep(desk: Desk, deliveries: Iterable[object]) -> None:
+    async with desk.database.transaction(Scope.system("test")) as session:
+        await frame.keep(session, deliveries)  # type: ignore[arg-type]
