@@ -24,6 +24,14 @@ def build(ctx: KitContext) -> Service:
     catalogue = ModelCatalogue()
     gateway = ctx.peer("gateway")
     counting = Counting(catalogue, gateway)
+    sample_frame, live_grades = frame.subscription(), grades.subscription(counting)
+
+    async def rebuild_frame(_source: str, _old: int, _new: int) -> None:
+        await frame.rebuild(ctx.database, ctx.peer("sales"))
+
+    async def rebuild_grades(_source: str, _old: int, _new: int) -> None:
+        await grades.rebuild(ctx.database, ctx.peer("customer_care"), counting, ctx.clock.now())
+
     return Service(
         name="scoring",
         settings=settings,
@@ -34,6 +42,7 @@ def build(ctx: KitContext) -> Service:
             ),
         ],
         streams=[SCORING],
-        subscriptions=[stores.subscription(), frame.subscription(), grades.subscription(counting)],
+        subscriptions=[stores.subscription(), sample_frame, live_grades],
         grants=GRANTS,
+        on_rewind={sample_frame.name: rebuild_frame, live_grades.name: rebuild_grades},
     )

@@ -14,19 +14,23 @@ from kit.db.engine import raw_connection
 from scoring.frame.model import FrameRow
 from scoring.grades.model import ResponseRow
 
-# A delivery that arrives late or twice never replaces a newer state of itself.
 _UPSERT = """
 insert into sample_frame (delivery_id, store_id, version, consultant_id, vin, delivery_date, month, cancelled)
 select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::date[], $7::text[], $8::bool[])
 on conflict (delivery_id) do update set
     store_id = excluded.store_id, version = excluded.version, consultant_id = excluded.consultant_id,
     vin = excluded.vin, delivery_date = excluded.delivery_date, month = excluded.month, cancelled = excluded.cancelled
-where sample_frame.version < excluded.version
 """
+# A delivery that arrives late or twice never replaces a newer state of itself.
+_ONLY_NEWER = "where sample_frame.version < excluded.version"
 
 
-async def keep(session: AsyncSession, deliveries: Iterable[DeliveryFacts]) -> None:
-    """Takes the state of deliveries in any order and number; the highest version of each wins."""
+async def keep(session: AsyncSession, deliveries: Iterable[DeliveryFacts], *, as_is: bool = False) -> None:
+    """Takes the state of deliveries in any order and number; the highest version of each wins.
+
+    `as_is` takes them even where a higher version is known: after sales was restored from a backup its versions went
+    back.
+    """
     newest: dict[str, DeliveryFacts] = {}
     for facts in deliveries:
         known = newest.get(facts.delivery_id)
@@ -36,7 +40,7 @@ async def keep(session: AsyncSession, deliveries: Iterable[DeliveryFacts]) -> No
     rows = [newest[key] for key in sorted(newest)]
     connection = await raw_connection(session)
     await connection.execute(
-        _UPSERT,
+        _UPSERT if as_is else _UPSERT + _ONLY_NEWER,
         [UUID(facts.delivery_id) for facts in rows],
         [facts.store_id for facts in rows],
         [facts.version for facts in rows],

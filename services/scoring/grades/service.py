@@ -61,8 +61,13 @@ class Counting:
         self._catalogue = catalogue
         self._gateway = gateway
 
-    async def count(self, session: AsyncSession, submitted: Iterable[ResponseSubmitted], now: datetime) -> None:
+    async def count(
+        self, session: AsyncSession, submitted: Iterable[ResponseSubmitted], now: datetime, *, as_is: bool = False
+    ) -> None:
         """Counts the newest version of each response and takes back the version that it replaces.
+
+        `as_is` counts them even where a higher version is known: after customer care was restored from a backup its
+        versions went back.
 
         Raises:
             ModelNotFound: a response names a model that does not exist.
@@ -84,7 +89,7 @@ class Counting:
         replaced: list[Response] = []
         for message in messages:
             old = known_rows.get(UUID(message.response_id))
-            if old is not None and old.version >= message.version:
+            if old is not None and old.version >= message.version and not as_is:
                 continue
             response = _response(message, stores[message.store_id], models[message.satisfaction_model])
             fresh.append((message, response))

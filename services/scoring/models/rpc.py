@@ -34,7 +34,8 @@ class SatisfactionModelEdge:
         versions = await self._catalogue.require(call.session, code)
         binding = query_hash("satisfactionModels", code)
         token = decode_token(request.page_token, binding)
-        rest = [one for one in versions if not token or one[0].version < token[0]]
+        before = int(str(token[0])) if token else None
+        rest = [one for one in versions if before is None or one[0].version < before]
         shown, last = split(rest, page_size(request.page_size))
         return pb.ListSatisfactionModelVersionsResponse(
             satisfaction_model_versions=[to_message(*one) for one in shown],

@@ -94,6 +94,19 @@ async def test_a_later_version_replaces_an_earlier_one_in_any_order(desk: Desk) 
     assert "SSI.DEAL" not in tallies
 
 
+async def test_after_a_restored_backup_an_older_version_is_taken_as_it_is(desk: Desk) -> None:
+    await desk.count(a_response(1, {"SSI.INIT.GREETED": 7}, version=5))
+
+    async with desk.database.transaction(Scope.system("test")) as session:
+        await desk.counting.count(session, [a_response(1, {"SSI.INIT.GREETED": 1}, version=2)], NOON, as_is=True)
+        await frame.keep(session, [a_delivery(1, version=9)])
+        await frame.keep(session, [a_delivery(1, version=2, cancelled=True)], as_is=True)
+
+    tallies = await desk.tallies()
+    assert (tallies["SSI"].n, points(tallies)) == (1, 0)
+    assert await desk.scalar("select cancelled from sample_frame") is True
+
+
 async def test_a_cell_that_nobody_fills_any_more_is_not_shown(desk: Desk) -> None:
     await desk.count(a_response(1, {"SSI.DEAL.CONTRACT": 7, "SSI.INIT.GREETED": 7}))
     await desk.count(a_response(1, {"SSI.INIT.GREETED": 7}, version=2))
