@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import os
 import shutil
 import subprocess
 import sys
@@ -42,7 +41,6 @@ def validate_descriptor_set() -> bytes:
     """`buf/validate/validate.proto` and what it imports, as a FileDescriptorSet; the wheel ships no .proto file."""
     from google.protobuf import (
         descriptor_pb2,
-        descriptor_pool,
         duration_pb2,
         field_mask_pb2,
         timestamp_pb2,
@@ -53,7 +51,6 @@ def validate_descriptor_set() -> bytes:
     for module in (descriptor_pb2, duration_pb2, field_mask_pb2, timestamp_pb2):
         module.DESCRIPTOR.CopyToProto(files.file.add())
     files.file.add().ParseFromString(validate_pb.desc().proto.to_binary())
-    del descriptor_pool
     return files.SerializeToString()
 
 
@@ -63,29 +60,43 @@ def generate() -> None:
     Raises:
         SystemExit: the protos do not compile; protoc has said why.
     """
+    work = Path(tempfile.mkdtemp(prefix=".gen-", dir=ROOT))
+    try:
+        out = work / "out"
+        out.mkdir()
+        paths = _search_paths(PROTO, work)
+        python = [f"--python_out={out}", f"--pyi_out={out}"]
+        _protoc([*paths, *python, *_files(PROTO), "buf/validate/validate.proto"])
+        describe(PROTO, out / DESCRIPTORS.name)
+        (out / _STAMP.name).write_text(fingerprint())
+        shutil.rmtree(GEN, ignore_errors=True)
+        out.replace(GEN)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def describe(protos: Path, target: Path) -> None:
+    """Writes the descriptor set of a folder of protos, with comments and with everything that they import."""
+    with tempfile.TemporaryDirectory(prefix="dealerloop-") as work:
+        described = f"--descriptor_set_out={target}"
+        paths = _search_paths(protos, Path(work))
+        _protoc([*paths, "--include_imports", "--include_source_info", described, *_files(protos)])
+
+
+def _files(protos: Path) -> list[str]:
+    return sorted(str(path.relative_to(protos)) for path in protos.rglob("*.proto"))
+
+
+def _search_paths(protos: Path, work: Path) -> list[str]:
+    """Where protoc finds ours and those of others; writes into `work`, which must live as long as protoc runs."""
     import google.api
     import grpc_tools
 
     common = Path(next(iter(google.api.__path__))).parent.parent
     wellknown = Path(grpc_tools.__file__).parent / "_proto"
-    GEN.parent.mkdir(exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=".gen-", dir=ROOT))
-    try:
-        validate = work / "validate.binpb"
-        validate.write_bytes(validate_descriptor_set())
-        ours = sorted(str(path.relative_to(PROTO)) for path in PROTO.rglob("*.proto"))
-        out = work / "out"
-        out.mkdir()
-        paths = [f"-I{PROTO}", f"-I{common}", f"-I{wellknown}", f"--descriptor_set_in={validate}"]
-        python = [f"--python_out={out}", f"--pyi_out={out}"]
-        _protoc([*paths, *python, *ours, "buf/validate/validate.proto"])
-        described = f"--descriptor_set_out={out / DESCRIPTORS.name}"
-        _protoc([*paths, "--include_imports", "--include_source_info", described, *ours])
-        (out / _STAMP.name).write_text(fingerprint())
-        shutil.rmtree(GEN, ignore_errors=True)
-        os.replace(out, GEN)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    validate = work / "validate.binpb"
+    validate.write_bytes(validate_descriptor_set())
+    return [f"-I{protos}", f"-I{common}", f"-I{wellknown}", f"--descriptor_set_in={validate}"]
 
 
 def _protoc(arguments: list[str]) -> None:

@@ -1,0 +1,1 @@
+"""Events between services: outbox, relay, streams, consumers, inbox and dead letters."""

@@ -1,0 +1,90 @@
+"""Traces and metrics: who called whom, how long it took, how far behind the queues are."""
+
+from collections.abc import Mapping, MutableMapping, Sequence
+from functools import cache
+
+from opentelemetry import propagate, trace
+from opentelemetry.context import Context
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from prometheus_client import Counter, Gauge, Histogram
+
+from kit.settings import KitSettings
+
+_LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+def configure(service: str, settings: KitSettings) -> None:
+    """Start tracing: the caller's decision to sample counts, else `trace_sample` decides.
+
+    Spans leave the process only when `otlp_endpoint` is set; trace ids are made and carried on in any case. Only
+    the first call in a process takes effect, as in OpenTelemetry itself.
+    """
+    propagate.set_global_textmap(TraceContextTextMapPropagator())
+    if isinstance(trace.get_tracer_provider(), TracerProvider):
+        return
+    provider = TracerProvider(
+        sampler=ParentBased(TraceIdRatioBased(settings.trace_sample)),
+        resource=Resource.create({"service.name": service, "service.namespace": "dealerloop"}),
+    )
+    if settings.otlp_endpoint:
+        # Imported only when used: the exporter is a good part of a small service's memory.
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+        insecure = not settings.otlp_endpoint.startswith("https://")
+        provider.add_span_processor(
+            BatchSpanProcessor(OTLPSpanExporter(endpoint=settings.otlp_endpoint, insecure=insecure))
+        )
+    trace.set_tracer_provider(provider)
+
+
+def shutdown() -> None:
+    """Send what is still buffered."""
+    provider = trace.get_tracer_provider()
+    if isinstance(provider, TracerProvider):
+        provider.force_flush(2000)
+
+
+@cache
+def tracer() -> trace.Tracer:
+    """Return the tracer of the product."""
+    return trace.get_tracer("dealerloop")
+
+
+def inject(headers: MutableMapping[str, str] | None = None) -> dict[str, str]:
+    """Return the headers with the W3C trace context of the current span (a new dict when none are given)."""
+    carrier: dict[str, str] = {} if headers is None else dict(headers)
+    propagate.inject(carrier)
+    return carrier
+
+
+def extract(headers: Mapping[str, str]) -> Context:
+    """Return the trace context that the sender put into the headers; the empty one when there is none."""
+    return propagate.extract(headers)
+
+
+def trace_id() -> str:
+    """Return the current trace's id in hex, or '' outside every trace."""
+    context = trace.get_current_span().get_span_context()
+    return f"{context.trace_id:032x}" if context.is_valid else ""
+
+
+@cache
+def counter(name: str, meaning: str, labels: Sequence[str] = ()) -> Counter:
+    """Return the counter of that name; labels (a tuple) take few different values, never ids."""
+    return Counter(name, meaning, labels)
+
+
+@cache
+def gauge(name: str, meaning: str, labels: Sequence[str] = ()) -> Gauge:
+    """Return the gauge of that name; labels (a tuple) take few different values, never ids."""
+    return Gauge(name, meaning, labels)
+
+
+@cache
+def histogram(name: str, meaning: str, labels: Sequence[str] = ()) -> Histogram:
+    """Return the histogram of that name, in seconds from 1 ms to 10 s."""
+    return Histogram(name, meaning, labels, buckets=_LATENCY_BUCKETS)

@@ -1,0 +1,3 @@
+"""A pond that pebbles are thrown into, to try the kit's messaging with."""
+
+PACKAGE = __name__

@@ -1,0 +1,20 @@
+"""Whether there is a Docker engine for the tests that want one."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+# Empty: there is one; otherwise why not. Set once per run.
+VARIABLE = "DEALERLOOP_TEST_WITHOUT_DOCKER"
+
+
+def why_not() -> str:
+    """Why Docker cannot be used here, in words; empty when it can."""
+    if shutil.which("docker") is None:
+        return "Docker is not installed"
+    try:
+        asked = subprocess.run(["docker", "info"], capture_output=True, timeout=10, check=False)
+    except subprocess.TimeoutExpired:
+        return "Docker's engine does not answer"
+    return "" if asked.returncode == 0 else "Docker is installed, but its engine does not run"
