@@ -1,0 +1,1 @@
+"""Customers: who bought a vehicle, with their personal data encrypted."""

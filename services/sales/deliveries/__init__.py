@@ -1,0 +1,1 @@
+"""Deliveries: the handing over of sold vehicles, their correction and cancellation."""
