@@ -1,0 +1,10 @@
+"""What after-sales publishes, and whose events it reads."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kit.messaging.streams import StreamSpec
+
+AFTERSALES: Final = StreamSpec("AFTERSALES", "aftersales")
+SALES: Final = StreamSpec("SALES", "sales")

@@ -1,0 +1,1 @@
+"""Workshop visits: the minimal intake of finished visits until repair orders are kept."""

@@ -1,0 +1,1 @@
+"""Warranty: versioned policies, the terms of a vehicle, and decisions about coverage."""
