@@ -1,0 +1,1 @@
+"""Cadence templates: what turns a delivery into a set of follow-ups."""

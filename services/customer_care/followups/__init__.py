@@ -1,0 +1,1 @@
+"""Follow-ups: the attempts to reach a customer, and what came of them."""

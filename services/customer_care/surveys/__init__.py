@@ -1,0 +1,1 @@
+"""Surveys: questionnaires, the signed link of an invitation, and the answers."""

@@ -1,0 +1,21 @@
+"""Customer care alone, on a database of its own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.care_desk import CareDesk, care_desk
+from tests.support.postgres import Cloner
+
+
+@pytest.fixture
+async def care(database_urls: Cloner, tmp_path: Path) -> AsyncIterator[CareDesk]:
+    """A desk that serves."""
+    desk = await care_desk(database_urls, tmp_path).open()
+    try:
+        yield desk
+    finally:
+        await desk.stop()
