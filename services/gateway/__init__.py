@@ -1,0 +1,1 @@
+"""The gateway: the organisation, sign-in, the audit trail, the public API and its pages."""

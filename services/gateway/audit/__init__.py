@@ -1,0 +1,1 @@
+"""The audit trail: who wrote or revealed what, in every service."""

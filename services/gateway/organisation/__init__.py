@@ -1,0 +1,1 @@
+"""Regions, stores, calendars and staff."""
