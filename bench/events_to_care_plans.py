@@ -1,6 +1,6 @@
 """Delivery events to care plans, against a floor that writes the same rows from arrays that were made before.
 
-Floor: one statement of unnest CTEs for each 500 events, on one connection: inbox, plans, follow-ups, surveys, timers and
+Floor: one statement of unnest CTEs for each 500 events, on one connection: inbox, plans, follow-ups, surveys, timers,
 outbox. Product: the same events from JetStream through the consumer and the handler of customer care, acknowledged.
 """
 
@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
+from nats.js.client import JetStreamContext
 
 from bench.reporting import say
 from customer_care.care_plans import rules
@@ -28,6 +31,7 @@ from dealerloop.sales.events.v1.events_pb2 import DeliveryRecorded
 from dealerloop.sales.v1.deliveries_pb2 import DeliveryFacts
 from dealership import stores
 from dealership.calendar import from_message
+from kit.db.engine import after_commit
 from kit.db.migrate import upgrade_async
 from kit.db.scope import Scope
 from kit.ids import new_id
@@ -38,6 +42,7 @@ from kit.messaging.connection import connect
 from kit.messaging.consumer import Consumer
 from kit.messaging.event import headers_for, subject_for
 from kit.messaging.streams import StreamSpec, ensure_stream
+from kit.messaging.subscription import Batch
 from kit.messaging.wire import Outgoing, send
 from tests.support import care
 from tests.support.deliveries import vin_of
@@ -46,6 +51,7 @@ from tests.support.postgres import DatabaseUrls
 
 EVENTS: Final = 20_000
 BATCH: Final = 500
+ROUND: Final = 4_000
 GOAL: Final = 0.5
 NOW: Final = datetime(2026, 5, 20, 4, 0, tzinfo=UTC)
 STORES: Final = [f"s-{number:02d}" for number in range(20)]
@@ -134,7 +140,8 @@ def calendar() -> organisation_pb2.Calendar:
     """Open every day until eight in the evening."""
     hours = [organisation_pb2.OpeningInterval(start="08:30", end="20:00")]
     return organisation_pb2.Calendar(
-        days=[organisation_pb2.OpeningDay(weekday=day, intervals=hours) for day in range(1, 8)]
+        confirmed_years=range(2026, 2031),
+        days=[organisation_pb2.OpeningDay(weekday=day, intervals=hours) for day in range(1, 8)],
     )
 
 
@@ -170,16 +177,20 @@ def floor_arguments(events: Sequence[DeliveryRecorded]) -> list[Any]:
         payloads.append(message.SerializeToString())
     plan_columns = zip(
         *(
-            (it.delivery_id, it.store_id, it.vin, it.series, it.customer_id, it.consultant_id, it.delivery_date)
-            + (it.record_time, it.finance_end_date)
+            (
+                *(it.delivery_id, it.store_id, it.vin, it.series, it.customer_id, it.consultant_id),
+                *(it.delivery_date, it.record_time, it.finance_end_date),
+            )
             for it in states
         ),
         strict=True,
     )
     follow_up_columns = zip(
         *(
-            (event_id, store_id, delivery_id, it.step, it.occurrence, owner, it.window_start, it.window_end)
-            + (it.state.value,)
+            (
+                *(event_id, store_id, delivery_id, it.step, it.occurrence, owner),
+                *(it.window_start, it.window_end, it.state.value),
+            )
             for event_id, store_id, delivery_id, it, owner in follow_ups
         ),
         strict=True,
@@ -193,41 +204,70 @@ def floor_arguments(events: Sequence[DeliveryRecorded]) -> list[Any]:
     ]
 
 
-async def run_floor(url: str, events: Sequence[DeliveryRecorded]) -> float:
-    """Seconds that the floor takes."""
-    batches = [floor_arguments(events[start : start + BATCH]) for start in range(0, len(events), BATCH)]
-    connection = await asyncpg.connect(url, server_settings={"jit": "off", "dealerloop.scope": "group"})
-    statement = await connection.prepare(FLOOR)
-    started = time.perf_counter()
-    for arguments in batches:
-        async with connection.transaction():
-            await statement.fetch(*arguments)
-    seconds = time.perf_counter() - started
-    await connection.close()
-    return seconds
+class Floor:
+    """The statement above on one connection."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
+
+    @classmethod
+    async def open(cls, url: str) -> Floor:
+        """Connects as the service does, seeing every store."""
+        return cls(await asyncpg.connect(url, server_settings={"jit": "off", "dealerloop.scope": "group"}))
+
+    async def run(self, events: Sequence[DeliveryRecorded]) -> float:
+        """Writes these; returns the seconds."""
+        batches = [floor_arguments(events[start : start + BATCH]) for start in range(0, len(events), BATCH)]
+        statement = await self._connection.prepare(FLOOR)
+        started = time.perf_counter()
+        for arguments in batches:
+            async with self._connection.transaction():
+                await statement.fetch(*arguments)
+        return time.perf_counter() - started
+
+    async def close(self) -> dict[str, int]:
+        """Returns how many rows there are."""
+        counts = dict(await self._connection.fetchrow(COUNTS))
+        await self._connection.close()
+        return counts
 
 
-async def run_product(service: OneService, nats_url: str, events: Sequence[DeliveryRecorded]) -> float:
-    """Seconds from the first fetch to the last commit."""
-    client = await connect(nats_url, "bench")
-    jetstream = client.jetstream()
-    subscription = next(it for it in service.service.subscriptions if it.name == "deliveries")
-    await ensure_stream(jetstream, StreamSpec(subscription.stream, subscription.source_service), 1)
-    await publish(jetstream, events)
-    consumer = Consumer(subscription, service.database, jetstream, service.clock, service=SERVICE)
-    started = time.perf_counter()
-    running = asyncio.create_task(consumer.run())
-    while (await service.rows("select count(*) as n from care_plan"))[0]["n"] < len(events):
-        assert not running.done(), running.result()
-        await asyncio.sleep(0.05)
-    seconds = time.perf_counter() - started
-    consumer.stop()
-    await running
-    await client.close()
-    return seconds
+class Product:
+    """The consumer of customer care on a stream that this bench fills."""
+
+    def __init__(self, service: OneService, jetstream: JetStreamContext) -> None:
+        self._jetstream = jetstream
+        self.subscription = next(it for it in service.service.subscriptions if it.name == "deliveries")
+        counted = replace(self.subscription, handle=self._handle)
+        self._consumer = Consumer(counted, service.database, jetstream, service.clock, service=SERVICE)
+        self._left = 0
+        self._done = asyncio.Event()
+
+    async def run(self, events: Sequence[DeliveryRecorded]) -> float:
+        """Publishes these, then handles them; returns the seconds from the first fetch to the last commit."""
+        await publish(self._jetstream, events)
+        self._left = len(events)
+        self._done.clear()
+        started = time.perf_counter()
+        while not self._done.is_set():
+            await self._consumer.drain_once()
+        return time.perf_counter() - started
+
+    async def close(self) -> None:
+        """Gives back what is left."""
+        await self._consumer.close()
+
+    async def _handle(self, batch: Batch) -> None:
+        await self.subscription.handle(batch)
+        after_commit(batch.session, lambda: self._count(len(batch.events)))
+
+    def _count(self, handled: int) -> None:
+        self._left -= handled
+        if not self._left:
+            self._done.set()
 
 
-async def publish(jetstream: Any, events: Sequence[DeliveryRecorded]) -> None:
+async def publish(jetstream: JetStreamContext, events: Sequence[DeliveryRecorded]) -> None:
     """Puts the events on the stream as the relay of sales does."""
     for start in range(0, len(events), BATCH):
         outgoing = []
@@ -245,7 +285,8 @@ async def publish(jetstream: Any, events: Sequence[DeliveryRecorded]) -> None:
             )
             outgoing.append(Outgoing(event_id, event.delivery_id, subject, headers, event.SerializeToString()))
         outcome = await send(jetstream, outgoing)
-        assert not outcome.refused and not outcome.away, outcome
+        assert not outcome.refused, outcome
+        assert not outcome.away, outcome
 
 
 async def database(superuser_url: str, prefix: str) -> DatabaseUrls:
@@ -256,11 +297,10 @@ async def database(superuser_url: str, prefix: str) -> DatabaseUrls:
     return DatabaseUrls(*urls, naming.database(SERVICE))
 
 
-async def measure(postgres_url: str, nats_url: str, folder: Path) -> None:
-    """Both, on fresh databases, and their row counts compared."""
+async def measure(postgres_url: str, nats_url: str, folder: Path) -> bool:
+    """Both in turns on databases of their own, and their row counts compared; whether the goal was reached."""
     events = make_events()
     floor_urls, product_urls = await database(postgres_url, "floor_"), await database(postgres_url, "product_")
-    floor = await run_floor(floor_urls.database_url, events)
     service = await OneService(SERVICE, product_urls, folder / "keys", NOW).start()
     facts = [
         organisation_pb2.StoreFacts(
@@ -270,17 +310,26 @@ async def measure(postgres_url: str, nats_url: str, folder: Path) -> None:
     ]
     async with service.database.transaction(Scope.system("bench")) as session:
         await stores.save(session, facts)
-    product = await run_product(service, nats_url, events)
-    connection = await asyncpg.connect(floor_urls.database_url, server_settings={"dealerloop.scope": "group"})
-    expected = dict(await connection.fetchrow(COUNTS))
-    await connection.close()
+    client = await connect(nats_url, "bench")
+    product, floor = Product(service, client.jetstream()), await Floor.open(floor_urls.database_url)
+    await ensure_stream(client.jetstream(), StreamSpec(product.subscription.stream, "sales"), 1)
+    floor_seconds = product_seconds = 0.0
+    # In turns, so that whatever else the machine does falls on both.
+    for start in range(0, EVENTS, ROUND):
+        floor_seconds += await floor.run(events[start : start + ROUND])
+        product_seconds += await product.run(events[start : start + ROUND])
+    expected = await floor.close()
     [written] = await service.rows(COUNTS)
+    await product.close()
+    await client.close()
     await service.stop()
     assert written == expected, f"not the same rows: {written} instead of {expected}"
+    ratio = floor_seconds / product_seconds
     say("rows written by each", sum(expected.values()), "rows")
-    say("floor: one statement per 500 events, arrays made before", EVENTS / floor, "events/s")
-    say("product: JetStream, consumer, rules, handler, acks", EVENTS / product, "events/s")
-    say("product / floor", floor / product, "x", f"goal >= {GOAL}", met=floor / product >= GOAL)
+    say("floor: one statement per 500 events, arrays made before", EVENTS / floor_seconds, "events/s")
+    say("product: JetStream, consumer, rules, handler, acks", EVENTS / product_seconds, "events/s")
+    say("product / floor", ratio, "x", f"goal >= {GOAL}", met=ratio >= GOAL)
+    return ratio >= GOAL
 
 
 def main() -> None:
@@ -289,10 +338,12 @@ def main() -> None:
         folder = Path(name)
         postgres, nats = LocalPostgres(folder / "postgres"), LocalNats(folder / "nats")
         try:
-            asyncio.run(measure(postgres.start(), nats.start(), folder))
+            met = asyncio.run(measure(postgres.start(), nats.start(), folder))
         finally:
             nats.stop()
             postgres.stop()
+    if not met:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,6 @@ def build(ctx: KitContext) -> Service:
             RpcService(contract["WorkshopVisitService"], WorkshopVisitEdge(gateway)),
         ],
         streams=[AFTERSALES],
-        subscriptions=[stores.subscription(), vehicles.subscription()],
+        subscriptions=[stores.subscription(ctx.database, gateway), vehicles.subscription(reconcile)],
         grants=GRANTS,
-        on_rewind={vehicles.NAME: reconcile},
     )

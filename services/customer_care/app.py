@@ -18,8 +18,10 @@ from customer_care.stores import StoreCache
 from customer_care.streams import AFTERSALES, CARE, SALES
 from customer_care.surveys.catalogue import QuestionnaireCatalogue
 from customer_care.surveys.links import SurveyLinks
+from customer_care.surveys.projection import ResponseProjectionEdge
 from customer_care.surveys.rpc import SurveyEdge
 from customer_care.surveys.service import Surveys
+from dealerloop.customer_care.events.v1 import projections_pb2
 from dealerloop.customer_care.v1 import cadences_pb2, follow_ups_pb2, surveys_pb2
 from dealership import stores
 from dealership.roles import GRANTS
@@ -37,7 +39,8 @@ def build(ctx: KitContext) -> Service:
     """Put customer care together."""
     settings = ctx.settings
     assert isinstance(settings, Settings)
-    store_cache = StoreCache(ctx.peer("gateway"))
+    gateway = ctx.peer("gateway")
+    store_cache = StoreCache(gateway)
     sales, aftersales = Sales(ctx.peer("sales")), Aftersales(ctx.peer("aftersales"))
     questionnaires = QuestionnaireCatalogue()
     cadences = CadenceCatalogue(questionnaires, ctx.clock)
@@ -68,16 +71,21 @@ def build(ctx: KitContext) -> Service:
             RpcService(
                 surveys_pb2.DESCRIPTOR.services_by_name["SurveyService"], SurveyEdge(surveys, questionnaires, links)
             ),
+            RpcService(
+                projections_pb2.DESCRIPTOR.services_by_name["ResponseProjectionService"],
+                ResponseProjectionEdge(questionnaires),
+            ),
         ],
         streams=[CARE],
         subscriptions=[
-            stores.subscription(),
+            stores.subscription(ctx.database, gateway),
             Subscription(
                 name=DELIVERIES,
                 stream=SALES.name,
                 events=DELIVERY_EVENTS,
                 handle=handlers.deliveries,
                 source_service=SALES.service,
+                on_rewind=rebuild_deliveries,
             ),
             Subscription(
                 name=WORKSHOP,
@@ -85,6 +93,7 @@ def build(ctx: KitContext) -> Service:
                 events=WORKSHOP_EVENTS,
                 handle=handlers.workshop,
                 source_service=AFTERSALES.service,
+                on_rewind=rebuild_first_services,
             ),
             Subscription(
                 name=CONTACTS,
@@ -92,13 +101,9 @@ def build(ctx: KitContext) -> Service:
                 events=CONTACT_EVENTS,
                 handle=ContactHandlers(contacts).contacts,
                 source_service=SALES.service,
+                on_rewind=rebuild_contacts,
             ),
         ],
         timers={WINDOW: WindowTimers(store_cache).fire},
         grants=GRANTS,
-        on_rewind={
-            DELIVERIES: rebuild_deliveries,
-            WORKSHOP: rebuild_first_services,
-            CONTACTS: rebuild_contacts,
-        },
     )

@@ -18,18 +18,21 @@ from dealerloop.gateway.events.v1 import events_pb2
 from dealerloop.gateway.v1 import organisation_pb2
 from dealership.calendar import BusinessCalendar, Opening, from_message
 from kit.db.model import NAMING, Base
+from kit.db.scope import Scope
 from kit.errors import NotFound
 from kit.log import log
-from kit.messaging.subscription import Subscription
+from kit.messaging.subscription import OnRewind, Subscription
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
+    from kit.db.engine import Database
     from kit.messaging.subscription import Batch
     from kit.rpc.client import Peer
 
 DIRECTORY: Final = "DIRECTORY"
 GATEWAY: Final = "gateway"
+NAME: Final = "stores"
 TABLE: Final = "store"
 _GET: Final = "dealerloop.gateway.v1.OrganisationService/GetStoreForProjection"
 _LIST: Final = "dealerloop.gateway.v1.OrganisationService/ListStoresForProjection"
@@ -154,24 +157,39 @@ async def handle(batch: Batch) -> None:
     await save(batch.session, [change.store for change in changes])
 
 
-def subscription(name: str = "stores") -> Subscription:
-    """Return the subscription that keeps the projection current."""
+def subscription(database: Database, gateway: Peer) -> Subscription:
+    """Return the subscription that keeps the projection current, also after the gateway was restored from a backup."""
     return Subscription(
-        name=name,
+        name=NAME,
         stream=DIRECTORY,
         events=(events_pb2.StoreChanged,),
         handle=handle,
         source_service=GATEWAY,
+        on_rewind=on_rewind(database, gateway),
     )
 
 
 async def rebuild(session: AsyncSession, peer: Peer) -> int:
-    """Build the projection from nothing with the gateway's snapshot; returns how many stores were read."""
+    """Build the projection from nothing with the gateway's snapshot; returns how many stores there are.
+
+    What is here is replaced whatever its version: a gateway that was restored from a backup counts from an older one.
+    """
     request = organisation_pb2.ListStoresForProjectionRequest()
     stores = peer.stream(_LIST, request, organisation_pb2.StoreFacts, timeout=_LIST_SECONDS)
     facts = [store async for store in stores]
+    await session.execute(sa.delete(StoreProjection))
     await save(session, facts)
     return len(facts)
+
+
+def on_rewind(database: Database, peer: Peer) -> OnRewind:
+    """Return the hook that reconciles the projection when the gateway was restored from a backup."""
+
+    async def reconcile(_source: str, _old: int, _new: int) -> None:
+        async with database.transaction(Scope.system("store directory")) as session:
+            await rebuild(session, peer)
+
+    return reconcile
 
 
 async def _ask(peer: Peer, store_id: str) -> organisation_pb2.StoreFacts:

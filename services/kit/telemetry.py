@@ -72,6 +72,26 @@ def trace_id() -> str:
     return f"{context.trace_id:032x}" if context.is_valid else ""
 
 
+def keep_failure(name: str, failure: BaseException, *, tracer: trace.Tracer | None = None) -> None:
+    """Export a failure although its trace was not sampled: one span of its own in the same trace.
+
+    Does nothing when the current span is recorded anyway, or outside a trace. Sampling everything just to keep the
+    errors would double what tracing costs.
+    """
+    current = trace.get_current_span()
+    context = current.get_span_context()
+    if current.is_recording() or not context.is_valid:
+        return
+    parent = trace.SpanContext(
+        context.trace_id, context.span_id, context.is_remote, trace.TraceFlags(trace.TraceFlags.SAMPLED)
+    )
+    inside = trace.set_span_in_context(trace.NonRecordingSpan(parent))
+    span = (tracer or trace.get_tracer("dealerloop")).start_span(name, inside)
+    span.record_exception(failure)
+    span.set_status(trace.StatusCode.ERROR, type(failure).__name__)
+    span.end()
+
+
 @cache
 def counter(name: str, meaning: str, labels: Sequence[str] = ()) -> Counter:
     """Return the counter of that name; labels (a tuple) take few different values, never ids."""

@@ -29,6 +29,7 @@ from kit.messaging.verdict import Verdict, judge, without_values
 
 LONGEST_SLEEP_SECONDS: Final = 5.0
 """The timers are looked at this often even when nobody rang: another process may have scheduled one."""
+_SHORTEST_SLEEP_SECONDS: Final = 0.2
 FIRST_BACKOFF: Final = timedelta(seconds=5)
 LONGEST_BACKOFF: Final = timedelta(minutes=30)
 _ALERT_AT_ATTEMPT: Final = 5
@@ -198,7 +199,7 @@ class TimerWorker:
         if due is None:
             return LONGEST_SLEEP_SECONDS
         # At least a moment: rows that another worker holds are due, but not ours.
-        return min(LONGEST_SLEEP_SECONDS, max(0.05, (due - self._clock.now()).total_seconds()))
+        return min(LONGEST_SLEEP_SECONDS, max(_SHORTEST_SLEEP_SECONDS, (due - self._clock.now()).total_seconds()))
 
     async def _fire(self, kind: str, now: datetime) -> int:
         try:

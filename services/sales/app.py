@@ -14,7 +14,8 @@ from sales.streams import SALES
 
 def build(ctx: KitContext) -> Service:
     """Put sales together."""
-    deliveries = DeliveryEdge(ctx.vault, ctx.peer("gateway"))
+    gateway = ctx.peer("gateway")
+    deliveries = DeliveryEdge(ctx.vault, gateway)
     return Service(
         name="sales",
         settings=ctx.settings,
@@ -23,6 +24,6 @@ def build(ctx: KitContext) -> Service:
             RpcService(deliveries_pb2.DESCRIPTOR.services_by_name["DeliveryService"], deliveries),
         ],
         streams=[SALES],
-        subscriptions=[stores.subscription()],
+        subscriptions=[stores.subscription(ctx.database, gateway)],
         grants=GRANTS,
     )

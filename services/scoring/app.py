@@ -24,7 +24,6 @@ def build(ctx: KitContext) -> Service:
     catalogue = ModelCatalogue()
     gateway = ctx.peer("gateway")
     counting = Counting(catalogue, gateway)
-    sample_frame, live_grades = frame.subscription(), grades.subscription(counting)
 
     async def rebuild_frame(_source: str, _old: int, _new: int) -> None:
         await frame.rebuild(ctx.database, ctx.peer("sales"))
@@ -42,7 +41,10 @@ def build(ctx: KitContext) -> Service:
             ),
         ],
         streams=[SCORING],
-        subscriptions=[stores.subscription(), sample_frame, live_grades],
+        subscriptions=[
+            stores.subscription(ctx.database, gateway),
+            frame.subscription(rebuild_frame),
+            grades.subscription(counting, rebuild_grades),
+        ],
         grants=GRANTS,
-        on_rewind={sample_frame.name: rebuild_frame, live_grades.name: rebuild_grades},
     )

@@ -18,7 +18,7 @@ from kit.db.scope import Scope
 from kit.timers import TimerWorker
 from tests.support.deliveries import NOW, OTHER_STORE, STORE, vin_of
 from tests.support.one_service import OneService
-from tests.support.postgres import Cloner
+from tests.support.postgres import Cloner, DatabaseUrls
 
 R = TypeVar("R", bound=Message)
 CONSULTANT = "ROLE_SALES_CONSULTANT"
@@ -28,6 +28,8 @@ QUALITY = "ROLE_GROUP_QUALITY_MANAGER"
 
 class CareDesk(OneService):
     """Customer care alone, knowing two stores that are open from 08:30 to 20:00 every day."""
+
+    urls: DatabaseUrls
 
     async def open(self) -> CareDesk:
         """Serve."""
@@ -134,7 +136,10 @@ class CareDesk(OneService):
 
 def care_desk(database_urls: Cloner, keys: Path, start: datetime = NOW) -> CareDesk:
     """A desk with a database of its own; not serving yet."""
-    return CareDesk("customer_care", database_urls("customer_care"), keys, start)
+    urls = database_urls("customer_care")
+    desk = CareDesk("customer_care", urls, keys, start)
+    desk.urls = urls
+    return desk
 
 
 def overall(mark: int = 6) -> surveys_pb2.Answer:
@@ -158,6 +163,10 @@ def visit(number: int = 1, *, day: str = "2026-05-20", kind: str = "KIND_FIRST_S
 def extra_step(code: str = "CAD-10", **fields: Any) -> cadences_pb2.CadenceStep:
     """One more call of the consultant, on the fifth day."""
     window = cadences_pb2.Window(anchor="ANCHOR_DELIVERY", first_day=5, last_day=5)
-    return cadences_pb2.CadenceStep(
-        **{"code": code, "titles": {"en": code}, "owner_role": "OWNER_ROLE_CONSULTANT", "window": window} | fields
-    )
+    default: dict[str, Any] = {
+        "code": code,
+        "titles": {"en": code},
+        "owner_role": "OWNER_ROLE_CONSULTANT",
+        "window": window,
+    }
+    return cadences_pb2.CadenceStep(**default | fields)

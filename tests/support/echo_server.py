@@ -71,7 +71,8 @@ class EchoEdge:
     async def get_item(self, call: Call, request: GetItemRequest) -> Item:  # noqa: ARG002 - an edge has both
         if request.name.endswith("/missing"):
             raise NotFound
-        return Item(name=request.name, title="Lamp", etag="7", secret="hidden")
+        etag = '"7"' if request.name.endswith("/quoted") else "7"
+        return Item(name=request.name, title="Lamp", etag=etag, secret="hidden")
 
     async def break_item(self, call: Call, request: BreakItemRequest) -> EchoResponse:
         if request.how == "crash":

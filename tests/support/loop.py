@@ -65,10 +65,14 @@ class Group:
             "odometerKm": 12,
         } | changes
 
-    def deliver(self, body: Json | None = None, *, seconds: float = 60.0) -> Json:
+    def new_key(self) -> str:
+        """A key that makes a request repeatable."""
+        return str(uuid.UUID(int=self.seed.getrandbits(128)))
+
+    def deliver(self, body: Json | None = None, *, key: str = "", seconds: float = 60.0) -> Json:
         """Records a delivery, repeating the same request until it is answered, as a careful client does."""
         body = body or self.new_delivery()
-        headers = {"Idempotency-Key": str(uuid.UUID(int=self.seed.getrandbits(128)))}
+        headers = {"Idempotency-Key": key or self.new_key()}
         clerk = self.people["information_clerk"]
         deadline = time.monotonic() + seconds
         while True:

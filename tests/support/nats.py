@@ -71,7 +71,7 @@ def nats_server(folder: Path) -> Iterator[NatsServer]:
     try:
         server.start_local()
     except UnsupportedPlatformError:
-        with _container() as server:
+        with container() as server:
             yield server
         return
     try:
@@ -81,7 +81,8 @@ def nats_server(folder: Path) -> Iterator[NatsServer]:
 
 
 @contextmanager
-def _container() -> Iterator[NatsServer]:
+def container() -> Iterator[NatsServer]:
+    """A server in a container that ends with the block."""
     from testcontainers.community.nats import NatsContainer
 
     with NatsContainer(IMAGE, jetstream=True) as container:

@@ -123,6 +123,12 @@ class OneService:
         async with self.database.transaction(Scope.system("test")) as session:
             await handle(Batch(session, [_event(message, now) for message in messages], now))
 
+    async def rewound(self, subscription: str) -> None:
+        """Reconcile as when the source of this subscription was restored from a backup."""
+        one = next(it for it in self.service.subscriptions if it.name == subscription)
+        assert one.on_rewind is not None
+        await one.on_rewind(one.source_service, 1, 2)
+
 
 def _event(message: Message, now: datetime) -> Event:
     name = message.DESCRIPTOR.full_name

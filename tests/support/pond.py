@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -16,9 +16,10 @@ from kit.clock import Clock, ManualClock
 from kit.db.engine import Database, raw_connection
 from kit.db.scope import Scope
 from kit.messaging import outbox
-from kit.messaging.consumer import Batch, Consumer, OnRewind, Subscription
+from kit.messaging.consumer import Batch, Consumer, Subscription
 from kit.messaging.relay import Relay
 from kit.messaging.streams import StreamSpec
+from kit.messaging.subscription import OnRewind
 from tests.support.pebbles import PebbleSunk, PebbleThrown
 
 POND = StreamSpec("POND", "pond")
@@ -88,12 +89,11 @@ class Pond:
         self, catcher: Catcher, *events: type[Any], on_rewind: OnRewind | None = None, batch_size: int = 500
     ) -> Consumer:
         return Consumer(
-            catcher.subscription(*events, batch_size=batch_size),
+            replace(catcher.subscription(*events, batch_size=batch_size), on_rewind=on_rewind),
             self.database,
             self.jetstream,
             self.clock,
             service="pond",
-            on_rewind=on_rewind,
             retry_seconds=(0.05,),
         )
 

@@ -130,7 +130,7 @@ def postgres_server(folder: Path) -> Iterator[PostgresServer]:
     try:
         url = local.start()
     except UnsupportedPlatformError:
-        with _container() as server:
+        with container() as server:
             yield server
         return
     server = PostgresServer(url, "local")
@@ -142,7 +142,8 @@ def postgres_server(folder: Path) -> Iterator[PostgresServer]:
 
 
 @contextmanager
-def _container() -> Iterator[PostgresServer]:
+def container() -> Iterator[PostgresServer]:
+    """A server in a container that ends with the block."""
     from testcontainers.community.postgres import PostgresContainer
 
     with PostgresContainer(IMAGE, driver=None) as container:

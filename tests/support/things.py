@@ -104,8 +104,9 @@ if TYPE_CHECKING:
     class RevealThingRequest(Message):
         name: str
         request_id: str
+        reason: str
 
-        def __init__(self, *, name: str = "", request_id: str = "") -> None: ...
+        def __init__(self, *, name: str = "", request_id: str = "", reason: str = "") -> None: ...
 
     class ListThingsRequest(Message):
         title: str
@@ -120,8 +121,9 @@ if TYPE_CHECKING:
     class RenameAllRequest(Message):
         title: str
         request_id: str
+        reason: str
 
-        def __init__(self, *, title: str = "", request_id: str = "") -> None: ...
+        def __init__(self, *, title: str = "", request_id: str = "", reason: str = "") -> None: ...
 
     class GetMineRequest(Message): ...
 

@@ -254,11 +254,11 @@ class Story:
         self.step("Every write and every reveal is in the audit trail")
         found, _ = wait_for(
             "the audit trail",
-            lambda: self.admin.get("/v1/auditRecords", resource=self.store, pageSize="5")["auditRecords"],
-            lambda records: len(records) > 0,
+            lambda: self.admin.get("/v1/auditRecords", pageSize="8")["auditRecords"],
+            lambda records: any(record["method"].endswith("CreateWorkshopVisit") for record in records),
         )
         for record in found:
-            self.say(f"{record['actTime'][:19]}  {record['actor']}  {record['method'].rsplit('.', 1)[-1]}")
+            self.say(f"{record['actTime'][:19]}  {record['actor']:<32} {record['method'].rsplit('/', 1)[-1]}")
 
     def try_get(self, who: str, path: str) -> Json:
         """A resource, or nothing while it is not there."""

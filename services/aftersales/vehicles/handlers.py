@@ -15,7 +15,7 @@ from kit.db.engine import Database
 from kit.db.scope import Scope
 from kit.errors import InvalidArgument
 from kit.log import log
-from kit.messaging.consumer import Batch, Subscription
+from kit.messaging.subscription import Batch, OnRewind, Subscription
 from kit.rpc.client import Peer
 
 NAME = "vehicles"
@@ -40,10 +40,15 @@ async def handle(batch: Batch) -> None:
     await service.take_sales(batch.session, sales, batch.now)
 
 
-def subscription() -> Subscription:
+def subscription(on_rewind: OnRewind) -> Subscription:
     """Return the subscription to deliveries."""
     return Subscription(
-        name=NAME, stream=SALES.name, events=EVENTS, handle=handle, batch_size=500, source_service=SALES.service
+        name=NAME,
+        stream=SALES.name,
+        events=EVENTS,
+        handle=handle,
+        source_service=SALES.service,
+        on_rewind=on_rewind,
     )
 
 

@@ -40,7 +40,8 @@ WITH plan AS (
 INSERT INTO survey (
     id, store_id, delivery_id, step, occurrence, questionnaire, questionnaire_number, state, expire_time,
     version, create_time)
-SELECT id, store_id, delivery_id, step, occurrence, questionnaire, questionnaire_number, 'OPEN', expire_time, 1, $30::timestamptz
+SELECT id, store_id, delivery_id, step, occurrence, questionnaire, questionnaire_number, 'OPEN', expire_time, 1,
+       $30::timestamptz
 FROM unnest($22::uuid[], $23::text[], $24::uuid[], $25::text[], $26::integer[], $27::text[], $28::integer[],
             $29::timestamptz[])
      AS v (id, store_id, delivery_id, step, occurrence, questionnaire, questionnaire_number, expire_time)
@@ -77,7 +78,8 @@ _INSERT_SURVEYS: Final = """
 INSERT INTO survey (
     id, store_id, delivery_id, step, occurrence, questionnaire, questionnaire_number, state, expire_time,
     version, create_time)
-SELECT id, store_id, delivery_id, step, occurrence, questionnaire, questionnaire_number, 'OPEN', expire_time, 1, $9::timestamptz
+SELECT id, store_id, delivery_id, step, occurrence, questionnaire, questionnaire_number, 'OPEN', expire_time, 1,
+       $9::timestamptz
 FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::integer[], $6::text[], $7::integer[],
             $8::timestamptz[])
      AS v (id, store_id, delivery_id, step, occurrence, questionnaire, questionnaire_number, expire_time)

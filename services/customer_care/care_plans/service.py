@@ -21,7 +21,9 @@ from customer_care.care_plans.windows import schedule_closes
 from customer_care.stores import StoreCache
 from customer_care.surveys.catalogue import QuestionnaireCatalogue
 from dealerloop.customer_care.events.v1 import events_pb2
+from dealership.stores import Store
 from kit.db.engine import raw_connection
+from kit.log import log
 from kit.messaging import outbox
 
 
@@ -41,6 +43,7 @@ class CarePlans:
         self._stores = stores
         self._survey_days = survey_days
         self._shapes = Shapes()
+        self._warned: set[tuple[str, int]] = set()
 
     async def apply_deliveries(
         self, session: AsyncSession, deliveries: Iterable[DeliveryState], now: datetime, *, as_is: bool = False
@@ -105,15 +108,25 @@ class CarePlans:
 
     async def _planner(self, session: AsyncSession, deliveries: Sequence[DeliveryState], now: datetime) -> Planner:
         anchors = select(FirstService).where(FirstService.vin.in_({delivery.vin for delivery in deliveries}))
+        stores = await self._stores.get_many(session, {delivery.store_id for delivery in deliveries})
+        self._warn(stores.values(), now)
         return Planner(
             await self._cadences.published(session, POST_DELIVERY),
             await self._questionnaires.published(session),
-            await self._stores.get_many(session, {delivery.store_id for delivery in deliveries}),
+            stores,
             {row.vin: _first_service_of(row) for row in await session.scalars(anchors)},
             self._shapes,
             survey_days=self._survey_days,
             now=now,
         )
+
+    def _warn(self, stores: Iterable[Store], now: datetime) -> None:
+        """Say loudly, once, that the holidays of a store's year are not known: calls are planned by weekdays."""
+        for store in stores:
+            today = store.local_date(now)
+            if not store.calendar.is_confirmed(today) and (store.id, today.year) not in self._warned:
+                self._warned.add((store.id, today.year))
+                log.warning("calendar.year_not_confirmed", store_id=store.id, year=today.year)
 
     async def _create(self, session: AsyncSession, planner: Planner, deliveries: Sequence[DeliveryState]) -> None:
         numbers: dict[int, int] = {}

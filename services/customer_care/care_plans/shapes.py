@@ -36,7 +36,7 @@ class Shape:
                 one.owner_role is OwnerRole.CONSULTANT,
                 one.window_start,
                 one.window_end,
-                one.state.value,
+                one.state,
             )
             for one in self.planned
         ]

@@ -105,7 +105,7 @@ class FollowUps:
         digest = query_hash("followUps", wanted)
         limit = page_size(size, largest=_LARGEST_PAGE)
         columns = [FollowUp.window_end_date, FollowUp.id]
-        query = keyset(_filtered(wanted), columns, decode_token(token, digest), limit)
+        query = keyset(filtered(wanted), columns, decode_token(token, digest), limit)
         views, last = split(await self._views(session, query), limit)
         if last is None:
             return views, ""
@@ -252,7 +252,8 @@ def select_views() -> Select[FollowUp, CarePlan, UUID]:
     return query.outerjoin(Survey, same_step)
 
 
-def _filtered(wanted: Filter) -> Select[FollowUp, CarePlan, UUID]:
+def filtered(wanted: Filter) -> Select[FollowUp, CarePlan, UUID]:
+    """Return the same query, limited to what a list shows."""
     query = select_views().where(FollowUp.store_id == wanted.store_id)
     if wanted.delivery_id is not None:
         query = query.where(FollowUp.delivery_id == wanted.delivery_id)

@@ -181,7 +181,7 @@ class Surveys:
         survey.submit_time = now
         survey.version += 1
         await session.flush()
-        event = _submitted(survey, plan, questionnaire, answers, submission.mode)
+        event = submitted_event(survey, plan, questionnaire, answers, submission.mode)
         await outbox.add(session, event, key=event.delivery_id, now=now)
         await self._follow_ups.reached_by_survey(session, survey, actor=submission.actor, now=now)
 
@@ -207,9 +207,10 @@ class Surveys:
         return Answers(response.marks, json.loads(self._vault.open(TEXTS, sealed)) if sealed else {})
 
 
-def _submitted(
+def submitted_event(
     survey: Survey, plan: CarePlan, questionnaire: QuestionnaireVersion, answers: Answers, mode: InterviewMode
 ) -> events_pb2.ResponseSubmitted:
+    """Return what scoring is told of a response: the marks of its scale questions, and no text."""
     types = {question.code: question.type for question in questionnaire.questions}
     event = events_pb2.ResponseSubmitted(
         response_id=str(survey.id),

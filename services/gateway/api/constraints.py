@@ -106,4 +106,7 @@ def _or_zero(keywords: dict[str, Any]) -> dict[str, Any]:
     relaxed = dict(keywords)
     if "pattern" in relaxed:
         relaxed["pattern"] = f"^$|{relaxed['pattern']}"
-    return {"anyOf": [{"const": ""}, relaxed]} if relaxed.get("minLength", 0) > 0 else relaxed
+    # An empty text instead of one of at least so many characters.
+    if relaxed.pop("minLength", 0) > 1 and "pattern" not in relaxed:
+        relaxed["pattern"] = f"^$|^.{{{keywords['minLength']},}}$"
+    return relaxed

@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.api.samples import Samples
+from gateway.api.samples import Samples, without_null
 
 _PAGES = Path(__file__).parent / "pages"
 _CODE = re.compile(r"`([^`]+)`")
@@ -95,6 +95,9 @@ def _words(text: str) -> Markup:
 
 def _kind(schema: Mapping[str, Any]) -> Markup:
     """The type of a value, linked to its schema where it has one."""
+    value = without_null(schema)
+    if value is not schema:
+        return Markup("{} or null").format(_kind(value))
     reference = schema.get("$ref")
     if reference:
         name = reference.rpartition("/")[2]

@@ -83,7 +83,7 @@ SCHEMAS: dict[str, Any] = {
         "required": ["username", "password"],
         "properties": {
             "grant_type": {"type": "string", "const": "password"},
-            "username": {"type": "string", "minLength": 1, "maxLength": 1000},
+            "username": {"type": "string", "minLength": 1, "maxLength": 1000, "examples": ["admin"]},
             "password": {"type": "string", "format": "password", "minLength": 1, "maxLength": 1000},
         },
     },
@@ -142,7 +142,7 @@ _LANGUAGE = {
     "name": "lang",
     "in": "query",
     "description": "The language of the page; that of Accept-Language when not given.",
-    "schema": {"type": "string", "enum": ["zh-CN", "en"]},
+    "schema": {"type": "string", "examples": ["zh-CN", "en"]},
 }
 
 
@@ -209,6 +209,7 @@ PATHS: dict[str, dict[str, Any]] = {
                             "type": "object",
                             "description": "One member `q.{code}` for each answer; empty where it does not apply.",
                             "additionalProperties": {"type": "string"},
+                            "examples": [{"q.SSI.OVERALL": "7", "q.SSI.COMMENT": "谢谢"}],
                         }
                     }
                 },

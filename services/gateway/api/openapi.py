@@ -34,7 +34,7 @@ _IF_MATCH = {
     "in": "header",
     "required": False,
     "description": "The ETag that was read; 412 when somebody changed the resource since. The same as `etag`.",
-    "schema": {"type": "string", "pattern": '^(\\*|(W/)?"[!#-~]{0,64}"|[!#-~]{1,64})$'},
+    "schema": {"type": "string", "pattern": '^(\\*|(W/)?"[!#-~]{1,62}"|[!#-~]{1,62})$'},
 }
 
 

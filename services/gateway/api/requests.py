@@ -18,7 +18,7 @@ from kit.errors import FieldViolation
 
 MAX_PARAMETERS = 100
 # Also without the quotation marks that HTTP wants: `etag` of the JSON is often pasted as it is.
-_ETAG = re.compile(r'(?:W/)?"([\x21\x23-\x7e]{0,64})"|([\x21\x23-\x7e]{1,64})', re.ASCII)
+_ETAG = re.compile(r'(?:W/)?("[\x21\x23-\x7e]{1,62}"|[\x21\x23-\x7e]{1,62})', re.ASCII)
 _KEY = re.compile(r"[\x21-\x7e]{1,64}", re.ASCII)
 _MASK = "update_mask"
 # Never part of what a PATCH changes: the one says which resource, the other which state of it the client saw.
@@ -238,12 +238,12 @@ def _apply_headers(binding: Binding, message: Message, headers: Mapping[str, str
     if match is None or binding.verb == "GET" or match == "*":
         return
     found = _ETAG.fullmatch(match)
-    etag = (found[1] or found[2] or "") if found is not None else ""
+    given = get_text(message, binding.etag) if binding.etag else ""
     if found is None:
         faults.add("If-Match", "HEADER_FORMAT", 'must be one etag in quotation marks, such as "abc"')
     elif not binding.etag:
         faults.add("If-Match", "IF_MATCH_NOT_SUPPORTED", "cannot be checked by this method")
-    elif get_text(message, binding.etag) not in {"", etag}:
+    elif given and given.strip('"') != found[1].strip('"'):
         faults.add("If-Match", "ETAG_CONFLICT", "differs from the etag in the body")
     else:
-        set_text(message, binding.etag, etag)
+        set_text(message, binding.etag, found[1])

@@ -13,22 +13,28 @@ _UUID = "0195f3a2-7c1e-7b44-9d2a-3f5c8e1b6a70"
 _BY_NAME: dict[str, Any] = {
     "vin": "LGBH52E00RY000001",
     "phone": "13800138000",
-    "displayName": "王小明",
+    "displayName": "示例",
+    "timeZone": "Asia/Shanghai",
+    "odometerKm": 12,
+    "question": "SSI.OVERALL",
+    "mark": 7,
+}
+_BY_PARAMETER: dict[str, Any] = {
     "storeId": "bj-01",
     "staffId": "li.wei",
     "regionId": "north",
+    "vin": "LGBH52E00RY000001",
     "store": "bj-01",
     "staff": "li.wei",
     "YYYY-MM": "2026-03",
     "template": "post-delivery",
     "questionnaire": "ssi-five-factor",
     "model": "ssi-five-factor",
-    "timeZone": "Asia/Shanghai",
-    "odometerKm": 12,
 }
 _BY_PATTERN = {"stores": "bj-01", "staff": "li.wei", "regions": "north"}
 _DEEPEST = 6
-_LEFT_OUT = {"requestId", "etag"}
+_SHOWN_OF_A_PATCH = 2
+_LEFT_OUT = {"requestId", "etag", "name"}
 
 
 class Samples:
@@ -39,6 +45,7 @@ class Samples:
 
     def resolve(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         """The schema behind a reference."""
+        schema = without_null(schema)
         reference = schema.get("$ref")
         return self._schemas[reference.rpartition("/")[2]] if reference else schema
 
@@ -63,10 +70,10 @@ class Samples:
         query = []
         for parameter in operation.get("parameters", ()):
             if parameter["in"] == "path":
-                sample = self.value(parameter["schema"], parameter["name"])
+                sample = self._parameter(parameter)
                 path = path.replace(f"{{{parameter['name']}}}", str(sample))
             elif parameter["in"] == "query" and parameter.get("required"):
-                query.append(f"{parameter['name']}={self.value(parameter['schema'], parameter['name'])}")
+                query.append(f"{parameter['name']}={self._parameter(parameter)}")
         lines = [f'curl -X {verb} "$BASE{path}{"?" + "&".join(query) if query else ""}"']
         if operation.get("security") != []:
             lines.append('-H "Authorization: Bearer $TOKEN"')
@@ -82,18 +89,46 @@ class Samples:
                 lines += [f'--data-urlencode "{name}={text}"' for name, text in value.items()]
         return " \\\n  ".join(lines)
 
+    def _parameter(self, parameter: Mapping[str, Any]) -> Any:
+        known = _BY_PARAMETER.get(parameter["name"])
+        return known if known is not None and _matches(parameter["schema"], known) else self.value(parameter["schema"])
+
     def _object(self, schema: Mapping[str, Any], depth: int) -> dict[str, Any]:
         if depth >= _DEEPEST:
             return {}
+        if "examples" in schema:
+            return dict(schema["examples"][0])
         if "properties" not in schema:
             return {"zh-CN": "…"} if isinstance(schema.get("additionalProperties"), dict) else {}
-        wanted = set(schema.get("required", ()))
-        excluded = {pair["not"]["required"][1] for pair in schema.get("allOf", ())}
-        return {
-            name: self.value(member, name, depth + 1)
+        exclusive = [pair["not"]["required"] for pair in schema.get("allOf", ())]
+        wanted = {*schema.get("required", ()), *(first for first, _ in exclusive)}
+        left_out = _LEFT_OUT.union(other for _, other in exclusive)
+        names = [
+            name
             for name, member in schema["properties"].items()
-            if not member.get("readOnly") and name not in excluded | _LEFT_OUT and (name in wanted or not wanted)
-        }
+            if not member.get("readOnly") and name not in left_out and (name in wanted or not wanted)
+        ]
+        if not wanted and depth == 0:
+            # Of a patch, a few members show what it is; what cannot be changed is none of them.
+            names = [name for name in names if not _is_fixed(schema["properties"][name])][:_SHOWN_OF_A_PATCH]
+        return {name: self.value(schema["properties"][name], name, depth + 1) for name in names}
+
+
+def without_null(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schema of the value that is not null; the same object when null is not allowed anyway."""
+    if "anyOf" in schema:
+        found: Mapping[str, Any] = schema["anyOf"][0]
+        return found
+    if not isinstance(schema.get("type"), list):
+        return schema
+    plain = {**schema, "type": schema["type"][0]}
+    if "enum" in schema:
+        plain["enum"] = [value for value in schema["enum"] if value is not None]
+    return plain
+
+
+def _is_fixed(member: Mapping[str, Any]) -> bool:
+    return str(member.get("description", "")).endswith("Cannot be changed.")
 
 
 def _text(schema: Mapping[str, Any]) -> str:

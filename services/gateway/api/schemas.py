@@ -113,14 +113,15 @@ class Schemas:
     def _object(self, descriptor: Descriptor, form: Form, without: frozenset[str]) -> Schema:
         hidden = INPUT_ONLY if form is Form.REPLY else None
         fields = [field for field in descriptor.fields if field.name not in without and hidden not in behaviours(field)]
+        needed = {field.name for field in fields if self._is_required(field, form)}
         schema: Schema = {
             "type": "object",
-            "properties": {field.json_name: self.field(field, form) for field in fields},
+            "properties": {field.json_name: self._member(field, form, needed) for field in fields},
         }
         comment = self._contracts.comment(descriptor.full_name)
         if comment:
             schema["description"] = comment
-        required = [field.json_name for field in fields if self._is_required(field, form)]
+        required = [field.json_name for field in fields if field.name in needed]
         if required:
             schema["required"] = required
         if form is not Form.REPLY:
@@ -133,6 +134,12 @@ class Schemas:
             if exclusive:
                 schema["allOf"] = exclusive
         return schema
+
+    def _member(self, field: FieldDescriptor, form: Form, needed: set[str]) -> Schema:
+        schema = self.field(field, form)
+        if form is Form.REPLY or field.name in needed or schema.get("readOnly"):
+            return schema
+        return _or_null(schema)
 
     def _is_required(self, field: FieldDescriptor, form: Form) -> bool:
         if form is Form.REPLY:
@@ -165,6 +172,17 @@ class Schemas:
             return short
         service = "".join(part.capitalize() for part in package.split(".")[1].split("_"))
         return service + short
+
+
+def _or_null(schema: Schema) -> Schema:
+    """The same, or null: in a request it means not set, in a patch it clears."""
+    if "$ref" in schema:
+        reference = schema.pop("$ref")
+        return {"anyOf": [{"$ref": reference}, {"type": "null"}], **schema}
+    schema["type"] = [schema["type"], "null"]
+    if "enum" in schema:
+        schema["enum"] = [*schema["enum"], None]
+    return schema
 
 
 def _fits(schema: Schema, text: str) -> bool:

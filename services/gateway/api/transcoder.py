@@ -180,7 +180,7 @@ def _json_response(reply: Message) -> Response:
     if "etag" in reply.DESCRIPTOR.fields_by_name:
         etag = get_text(reply, "etag")
         if etag:
-            headers["ETag"] = f'"{etag}"'
+            headers["ETag"] = etag if etag.startswith('"') else f'"{etag}"'
     return Response(to_json(reply), 200, headers, "application/json")
 
 

@@ -16,7 +16,7 @@ from kit.errors import invalid
 from kit.messaging.event import Event
 from kit.messaging.subscription import Batch, Subscription
 
-# PostgreSQL takes 65,535 parameters in a statement; a record has nine.
+# PostgreSQL takes 65,535 parameters in a statement; a record has ten.
 _ROWS_AT_ONCE: Final = 500
 
 
@@ -55,6 +55,8 @@ def _row(event: Event) -> dict[str, Any]:
         "fields": list(action.fields),
         "act_time": action.act_time.ToDatetime(tzinfo=UTC),
         "trace_id": action.trace_id,
+        # PostgreSQL keeps no U+0000; a record must not be lost because somebody sent one past the REST border.
+        "reason": action.reason.replace("\0", ""),
     }
 
 

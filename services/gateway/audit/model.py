@@ -24,3 +24,4 @@ class AuditRecord(GatewayModel):
     fields: Mapped[list[str]]
     act_time: Mapped[datetime]
     trace_id: Mapped[str]
+    reason: Mapped[str]

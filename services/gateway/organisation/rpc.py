@@ -22,6 +22,7 @@ from kit.rpc.server import Call
 _STORE: Final = "stores/{store}"
 _CALENDAR: Final = "stores/{store}/calendar"
 _STAFF: Final = "stores/{store}/staff/{staff}"
+_GROUP_STAFF: Final = "staff/{staff}"
 _LARGEST_PAGE: Final = 200
 _SNAPSHOT_ROWS: Final = 200
 
@@ -123,18 +124,7 @@ class OrganisationEdge:
         """Change a member of a store's staff."""
         found = names.parse(request.staff_member.name, _STAFF, field="staff_member.name")
         staff = await accounts.get(call.session, found["staff"], home=found["store"], lock=True)
-        changed = staff_message(staff)
-        masks.merge(changed, request.staff_member, request.update_mask, prefix="staff_member")
-        validation.validate(changed, prefix="staff_member")
-        await accounts.change(
-            call.session,
-            staff,
-            changed,
-            mask=request.update_mask.paths,
-            etag=request.staff_member.etag,
-            by=_writer(call),
-        )
-        return staff_message(staff)
+        return await _changed_staff(call, staff, request)
 
     async def create_group_staff_member(self, call: Call, request: pb.CreateGroupStaffMemberRequest) -> pb.StaffMember:
         """Create an account of the group or a region."""
@@ -149,6 +139,18 @@ class OrganisationEdge:
         """List the members of the group and its regions, by id."""
         members, token = await _staff_page(call, None, request.page_size, request.page_token)
         return pb.ListGroupStaffMembersResponse(staff_members=members, next_page_token=token)
+
+    async def get_group_staff_member(self, call: Call, request: pb.GetGroupStaffMemberRequest) -> pb.StaffMember:
+        """Return one member of the group or a region."""
+        return staff_message(
+            await accounts.get(call.session, names.parse(request.name, _GROUP_STAFF)["staff"], home=None)
+        )
+
+    async def update_group_staff_member(self, call: Call, request: pb.UpdateGroupStaffMemberRequest) -> pb.StaffMember:
+        """Change a member of the group or a region."""
+        found = names.parse(request.staff_member.name, _GROUP_STAFF, field="staff_member.name")
+        staff = await accounts.get(call.session, found["staff"], home=None, lock=True)
+        return await _changed_staff(call, staff, request)
 
     async def get_me(self, call: Call, _request: pb.GetMeRequest) -> pb.Me:
         """Say who the caller is and what he may do."""
@@ -187,6 +189,23 @@ class OrganisationEdge:
 def _writer(call: Call) -> Writer:
     reach = call.principal.reach(STAFF_WRITE, GRANTS)
     return Writer(call.principal.staff_id, None if reach.group else reach.stores)
+
+
+async def _changed_staff(
+    call: Call, staff: Staff, request: pb.UpdateStaffMemberRequest | pb.UpdateGroupStaffMemberRequest
+) -> pb.StaffMember:
+    changed = staff_message(staff)
+    masks.merge(changed, request.staff_member, request.update_mask, prefix="staff_member")
+    validation.validate(changed, prefix="staff_member")
+    await accounts.change(
+        call.session,
+        staff,
+        changed,
+        mask=request.update_mask.paths,
+        etag=request.staff_member.etag,
+        by=_writer(call),
+    )
+    return staff_message(staff)
 
 
 async def _staff_page(call: Call, home: str | None, size: int, token: str) -> tuple[list[pb.StaffMember], str]:

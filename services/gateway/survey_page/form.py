@@ -18,7 +18,6 @@ SCALES: dict[int, range] = {
     QuestionType.QUESTION_TYPE_YES_NO: range(1, -1, -1),
 }
 _INDEX = re.compile(r"answers\[(\d+)\]")
-_QUOTED_CODE = re.compile(r"question (\S+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +64,14 @@ def read(questions: Sequence[Question], pairs: Iterable[tuple[str, str]]) -> Sen
 
 
 def refused(sent: Sent, violations: Iterable[FieldViolation]) -> Sent:
-    """The same form with what the service did not accept."""
+    """The same form with what the service did not accept; what belongs to no answer has the empty code."""
     faults = dict(sent.faults)
     for violation in violations:
         found = _INDEX.match(violation.field)
         if found and int(found[1]) < len(sent.answers):
             faults[sent.answers[int(found[1])].question] = "refused"
         else:
-            named = _QUOTED_CODE.search(violation.description)
-            faults[named[1] if named else ""] = "missing" if violation.rule == "ANSWER_REQUIRED" else "refused"
+            faults[""] = "refused"
     return Sent(sent.given, faults, sent.answers)
 
 

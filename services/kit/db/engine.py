@@ -99,10 +99,11 @@ def after_commit(session: AsyncSession, hook: Callable[[], None]) -> None:
 
 
 async def raw_connection(session: AsyncSession) -> asyncpg.Connection:
-    """Return the asyncpg connection of this session, inside its transaction; for unnest and COPY.
+    """Return the asyncpg connection of this session, inside its transaction; for unnest and other bulk work.
 
-    What the session has not flushed yet is not visible to it: flush first. jsonb goes in as JSON text and comes out
-    as Python objects (SQLAlchemy's codec).
+    What the session has not flushed yet is not visible to it: flush first. PostgreSQL refuses COPY into protected
+    tables: use INSERT … SELECT FROM unnest. jsonb goes in as JSON text and comes out as Python objects (that is
+    SQLAlchemy's codec).
     """
     connection = await session.connection()
     driver = _driver(connection)

@@ -21,6 +21,10 @@ NAMING = {
 _EXPLICIT = {"raise", "raise_on_sql", "joined", "selectin", "subquery", "noload", "write_only", True}
 
 
+# Tables by top-level package: two services may use the same table name, and still run in one process of a test.
+_tables: dict[str, MetaData] = {}
+
+
 class Base(DeclarativeBase):
     """Every service's mapped classes derive from a subclass of this one or from it.
 
@@ -44,6 +48,12 @@ class Base(DeclarativeBase):
         list[bytes]: ARRAY(LargeBinary()),
         enum.Enum: Enum(enum.Enum, native_enum=False, create_constraint=False, length=None),
     }
+
+    def __init_subclass__(cls, **kw: Any) -> None:
+        """Give the class the metadata of its service, unless it or a base of it has one of its own."""
+        if cls.metadata is Base.metadata:
+            cls.metadata = _tables.setdefault(cls.__module__.split(".")[0], MetaData(naming_convention=NAMING))
+        super().__init_subclass__(**kw)
 
 
 @event.listens_for(Mapper, "mapper_configured")

@@ -29,6 +29,8 @@ WATCH_SECONDS = 0.25
 _CLONE_NEWUSER = 0x10000000
 _PR_SET_PDEATHSIG = 1
 _PR_SET_KEEPCAPS = 8
+_PR_SET_SECUREBITS = 28
+_NO_SETUID_FIXUP = 1 << 2
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_RAISE = 2
 _CAP_DAC_OVERRIDE = 1
@@ -71,6 +73,8 @@ def become_nobody() -> None:
         os.setuid(nobody.pw_uid)
         return
     libc = ctypes.CDLL(None, use_errno=True)
+    # Without this bit access(2), with which PostgreSQL looks for its own files, leaves the capability out.
+    libc.prctl(_PR_SET_SECUREBITS, _NO_SETUID_FIXUP, 0, 0, 0)
     libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0)
     os.setgroups([])
     os.setgid(NOBODY)

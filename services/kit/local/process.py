@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import os
+import pwd
 import signal
 import socket
 import subprocess
@@ -135,12 +137,14 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:
-    """Whether a server could listen on the port now."""
+    """Whether a server could listen on the port now. Raises OSError when it could not listen there at all."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError:
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
             return False
     return True
 
@@ -148,13 +152,25 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
 @functools.cache
 def unprivileged() -> Identity:
     """How a program that refuses root is to be run here."""
-    if os.geteuid() != 0:
+    root = os.geteuid() == 0
+    if not root and (_has_name() or not launch.LINUX):
         return "keep"
     if not launch.LINUX:
         return "setuid"
     trial = [sys.executable, "-I", "-S", launch.__file__, "--identity", "userns", "--", "/bin/sh", "-c", "exit 0"]
     done = subprocess.run(trial, capture_output=True, check=False)  # noqa: S603 constant command
-    return "userns" if done.returncode == 0 else "setuid"
+    if done.returncode == 0:
+        return "userns"
+    return "setuid" if root else "keep"
+
+
+def _has_name() -> bool:
+    """Whether the system knows this user; initdb wants a name, and a container's user may have a bare number."""
+    try:
+        pwd.getpwuid(os.geteuid())
+    except KeyError:
+        return False
+    return True
 
 
 def give_to(identity: Identity, place: Path) -> None:
@@ -166,8 +182,6 @@ def give_to(identity: Identity, place: Path) -> None:
     elif launch.LINUX:
         owner = launch.NOBODY
     else:
-        import pwd
-
         owner = pwd.getpwnam("nobody").pw_uid
     if place.stat().st_uid == owner:
         return

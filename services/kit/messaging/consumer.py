@@ -28,11 +28,11 @@ from kit.messaging.pull import ConsumerGone, Puller
 from kit.messaging.rewind import Epochs
 from kit.messaging.settle import Settlement
 from kit.messaging.streams import ensure_dlq
-from kit.messaging.subscription import Batch, Handler, OnRewind, Subscription
+from kit.messaging.subscription import Batch, Handler, Subscription
 from kit.messaging.tracing import consuming
 from kit.messaging.verdict import Verdict, is_unavailable, judge, without_values
 
-__all__ = ["Batch", "Consumer", "Event", "Handler", "OnRewind", "Subscription"]
+__all__ = ["Batch", "Consumer", "Event", "Handler", "Subscription"]
 
 ACK_WAIT_SECONDS: Final = 30.0
 MAX_DELIVER: Final = 20
@@ -54,7 +54,6 @@ class Consumer:
         clock: Clock,
         *,
         service: str,
-        on_rewind: OnRewind | None = None,
         replicas: int = 1,
         retry_seconds: tuple[float, ...] = RETRY_SECONDS,
     ) -> None:
@@ -65,7 +64,7 @@ class Consumer:
         self._client = client_of(jetstream)
         self._clock = clock
         self._replicas = replicas
-        self._epochs = Epochs(self.durable, database, clock, on_rewind)
+        self._epochs = Epochs(self.durable, database, clock, subscription.on_rewind)
         self._settlement = Settlement(jetstream, service, subscription, retry_seconds)
         self._puller: Puller | None = None
         self._in_hand: set[str] = set()
@@ -96,7 +95,7 @@ class Consumer:
                 except Exception as error:  # the consumer outlives everything; what it meets is told
                     failures += 1
                     self._tell_failure(error, failures)
-                    await self._close(gone=True)
+                    await self._close(gone=isinstance(error, _EXPECTED))
                     await self._pause(failures)
             await self.close()
             progress.cancel()

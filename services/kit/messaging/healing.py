@@ -129,6 +129,8 @@ async def compare(
 
 async def _publish_again(connection: asyncpg.Connection, from_sequence: int) -> int:
     """Everything from there on counts as unpublished; what the stream still has, it recognises by its id."""
+    # A month of events takes longer than a statement normally may.
+    await connection.execute("SET LOCAL statement_timeout = 0")
     done = await connection.execute(
         "UPDATE outbox SET publish_time = NULL, stream_sequence = NULL"
         " WHERE publish_time IS NOT NULL AND stream_sequence >= $1",

@@ -23,6 +23,15 @@ FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[])
 ORDER BY place
 """
 
+# New ids, because every inbox knows the old ones; the time of the fact stays.
+_REPEAT: Final = """
+INSERT INTO outbox (id, key, subject, type, payload, trace_context, create_time)
+SELECT uuidv7(), key, subject, type, payload, trace_context, create_time
+FROM outbox
+WHERE type = ANY ($1) AND create_time >= $2 AND publish_time IS NOT NULL
+ORDER BY position
+"""
+
 
 async def add(session: AsyncSession, message: Message, *, key: str, now: datetime) -> UUID:
     """Tells an event in this transaction; events of one key are published in this order. Returns its id.
@@ -55,3 +64,15 @@ async def add_many(session: AsyncSession, messages: Sequence[tuple[Message, str]
         after_commit(session, lambda: failpoints.hit("after_commit"))
     wake.ring_after_commit(session, wake.OUTBOX)
     return ids
+
+
+async def republish(session: AsyncSession, types: Sequence[type[Message]], *, since: datetime) -> int:
+    """Tells published events once more, under new ids and in their old order; returns how many.
+
+    For a consumer that lost what it had made of them. Every subscription of these types gets them, and takes only what
+    its versions let it take. No further back than the outbox keeps events: 30 days.
+    """
+    connection = await raw_connection(session)
+    done = await connection.execute(_REPEAT, [it.DESCRIPTOR.full_name for it in types], since)
+    wake.ring_after_commit(session, wake.OUTBOX)
+    return int(done.split()[-1])

@@ -29,6 +29,7 @@ POLL_SECONDS: Final = 1.0
 COMPARE_SECONDS: Final = 15.0
 FIRST_BACKOFF: Final = timedelta(seconds=1)
 LONGEST_BACKOFF: Final = timedelta(minutes=5)
+_LAST_SECONDS: Final = 2.0
 _ALERT_AT_ATTEMPT: Final = 5
 # "outbox" as two numbers: one relay per database, whatever else uses advisory locks there.
 _LOCK: Final = (0x6F757462, 0x6F78)
@@ -119,6 +120,14 @@ class Relay:
                 if not published:
                     with suppress(TimeoutError):
                         await asyncio.wait_for(self._rung.wait(), POLL_SECONDS)
+        await self._publish_the_rest()
+
+    async def _publish_the_rest(self) -> None:
+        """What the last transactions of this process told goes out now if that is quick, else with the next relay."""
+        with suppress(Exception):
+            async with asyncio.timeout(_LAST_SECONDS):
+                while await self.publish_once():
+                    continue
 
     async def publish_once(self) -> int:
         """Publishes one batch; returns how many events were tried, 0 when there was none or another relay is active.

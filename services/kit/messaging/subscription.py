@@ -35,7 +35,8 @@ OnRewind = Callable[[str, int, int], Awaitable[None]]
 class Subscription:
     """A reader of one stream: its name within the service, the events it takes and the handler of a batch.
 
-    `source_service` is the service that owns the stream; it stands first in the subjects.
+    `source_service` is the service that owns the stream; it stands first in the subjects. `on_rewind` is needed where
+    the handler ignores what is older than what it has: a source that was restored from a backup counts from there.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Subscription:
     handle: Handler
     batch_size: int = 500
     source_service: str = ""
+    on_rewind: OnRewind | None = None
 
     def __post_init__(self) -> None:
         """Refuses what could never receive anything."""

@@ -1,4 +1,4 @@
-"""What the audit trail hears of a call: who did what to which resource, and the names of the fields that were set."""
+"""What the audit trail hears of a call: who did what to which resource, which fields were set, and why one looked."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from kit.rpc.fields import is_single_message
 from kit.rpc.names import store_of
 
 _NOT_CONTENT = frozenset({REQUEST_ID, "name", "parent", "etag", "update_mask"})
+_REASON = "reason"
 _DEEPEST = 3
 _MOST_FIELDS = 200
 
@@ -34,6 +35,7 @@ async def record(call: Call, method: Method, request: Message, response: Message
         fields=fields_set(request),
         act_time=call.now,
         trace_id=telemetry.trace_id(),
+        reason=reason_of(method, request),
     )
     # Each action has a key of its own: the trail is ordered by time, and one line never waits for another.
     await outbox.add(call.session, action, key=action_id, now=call.now)
@@ -49,6 +51,17 @@ def resource_of(method: Method, request: Message, response: Message) -> str:
         return named
     answered = getattr(response, "name", "")
     return answered if isinstance(answered, str) and answered else named
+
+
+def reason_of(method: Method, request: Message) -> str:
+    """Why the actor wanted to see what an audited read shows; empty for everything else.
+
+    The only value of a request that gets in: what other methods call a reason is content, and may be personal data.
+    """
+    if not method.rule.audited:
+        return ""
+    reason = getattr(request, _REASON, "")
+    return reason if isinstance(reason, str) else ""
 
 
 def fields_set(request: Message) -> list[str]:

@@ -179,6 +179,7 @@ class Pipeline:
                 else:
                     code = grpc.StatusCode.INTERNAL
                     span.record_exception(failure)
+                    telemetry.keep_failure(method.name, failure)
                     log.exception("rpc.failed", method=method.name)
                 span.set_status(StatusCode.ERROR, code.name)
             finally:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kit.messaging.streams import StreamSpec
-from kit.messaging.subscription import OnRewind, Subscription
+from kit.messaging.subscription import Subscription
 from kit.rpc.edge import RpcService
 from kit.rpc.principal import Grants
 from kit.service.context import KitContext
@@ -20,9 +20,9 @@ class Service:
     """What one service serves, reads, publishes and keeps in mind.
 
     The relay publishes to the stream of `streams` whose `service` is `name`; streams that it reads are known from
-    the subscriptions and need not be listed. `on_rewind` goes by subscription name. `on_start` runs before anything
-    is served. `web` makes an ASGI application, served at `settings.http_listen`. `migrations` names the package
-    with the migrations when it is not `name`.
+    the subscriptions and need not be listed. `on_start` runs before anything is served. `web` makes an ASGI
+    application, served at `settings.http_listen`. `migrations` names the package with the migrations when it is not
+    `name`.
     """
 
     name: str
@@ -33,6 +33,5 @@ class Service:
     timers: Mapping[str, TimerHandler] = field(default_factory=dict)
     grants: Grants = field(default_factory=dict)
     on_start: Sequence[Callable[[KitContext], Awaitable[None]]] = ()
-    on_rewind: Mapping[str, OnRewind] = field(default_factory=dict)
     web: Callable[[KitContext], ASGIApp] | None = None
     migrations: str = ""

@@ -121,7 +121,6 @@ class Worker:
                 jetstream,
                 context.clock,
                 service=self._service.name,
-                on_rewind=self._service.on_rewind.get(subscription.name),
                 replicas=context.settings.stream_replicas,
             )
             for subscription in self._service.subscriptions

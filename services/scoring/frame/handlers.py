@@ -10,7 +10,7 @@ from dealerloop.sales.v1.deliveries_pb2 import (
 )
 from kit.db.engine import Database
 from kit.db.scope import Scope
-from kit.messaging.subscription import Batch, Subscription
+from kit.messaging.subscription import Batch, OnRewind, Subscription
 from kit.rpc.client import Peer
 from scoring.frame import service
 from scoring.streams import SALES
@@ -26,7 +26,7 @@ async def on_deliveries(batch: Batch) -> None:
     await service.keep(batch.session, [message.delivery for message in told if isinstance(message, _EVENTS)])
 
 
-def subscription() -> Subscription:
+def subscription(on_rewind: OnRewind) -> Subscription:
     """What the frame is built from."""
     return Subscription(
         name="sample-frame",
@@ -34,6 +34,7 @@ def subscription() -> Subscription:
         source_service="sales",
         events=_EVENTS,
         handle=on_deliveries,
+        on_rewind=on_rewind,
     )
 
 

@@ -11,7 +11,7 @@ from dealerloop.customer_care.events.v1.projections_pb2 import (
 )
 from kit.db.engine import Database
 from kit.db.scope import Scope
-from kit.messaging.subscription import Batch, Subscription
+from kit.messaging.subscription import Batch, OnRewind, Subscription
 from kit.rpc.client import Peer
 from scoring.grades.service import Counting
 from scoring.streams import CARE
@@ -20,7 +20,7 @@ _CHUNK = 500
 _SNAPSHOT_SECONDS = 600.0
 
 
-def subscription(counting: Counting) -> Subscription:
+def subscription(counting: Counting, on_rewind: OnRewind) -> Subscription:
     """What live grades are built from."""
 
     async def on_responses(batch: Batch) -> None:
@@ -34,6 +34,7 @@ def subscription(counting: Counting) -> Subscription:
         source_service="customer_care",
         events=(ResponseSubmitted,),
         handle=on_responses,
+        on_rewind=on_rewind,
     )
 
 

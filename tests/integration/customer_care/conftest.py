@@ -19,3 +19,9 @@ async def care(database_urls: Cloner, tmp_path: Path) -> AsyncIterator[CareDesk]
         yield desk
     finally:
         await desk.stop()
+
+
+@pytest.fixture
+def database_owner(care: CareDesk) -> str:
+    """The address of the desk's database under the role that owns its tables."""
+    return care.urls.migration_url

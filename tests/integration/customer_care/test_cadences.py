@@ -72,18 +72,16 @@ async def test_a_published_version_never_changes(care: CareDesk) -> None:
 
 
 async def test_what_does_not_exist_is_not_found(care: CareDesk) -> None:
+    request = pb.GetCadenceTemplateVersionRequest(name=f"{TEMPLATE}/versions/99")
     with pytest.raises(NotFound):
-        request = pb.GetCadenceTemplateVersionRequest(name=f"{TEMPLATE}/versions/99")
         await care.ask("CadenceService/GetCadenceTemplateVersion", request, pb.CadenceTemplateVersion)
+    version = pb.CadenceTemplateVersion(steps=[extra_step()])
+    create = pb.CreateCadenceTemplateVersionRequest(parent="cadenceTemplates/other", cadence_template_version=version)
     with pytest.raises(NotFound):
-        version = pb.CadenceTemplateVersion(steps=[extra_step()])
-        create = pb.CreateCadenceTemplateVersionRequest(
-            parent="cadenceTemplates/other", cadence_template_version=version
-        )
         await care.ask("CadenceService/CreateCadenceTemplateVersion", create, pb.CadenceTemplateVersion, QUALITY)
 
 
 async def test_a_specialist_reads_cadences_and_writes_none(care: CareDesk) -> None:
+    request = pb.PublishCadenceTemplateVersionRequest(name=f"{TEMPLATE}/versions/1")
     with pytest.raises(PermissionDenied):
-        request = pb.PublishCadenceTemplateVersionRequest(name=f"{TEMPLATE}/versions/1")
         await care.ask("CadenceService/PublishCadenceTemplateVersion", request, pb.CadenceTemplateVersion, SPECIALIST)

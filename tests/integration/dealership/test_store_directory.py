@@ -21,6 +21,8 @@ from kit.local.process import free_port
 from kit.messaging.event import Event
 from kit.messaging.subscription import Batch
 from kit.rpc.client import Peer
+from tests.support import organisation
+from tests.support.one_service import OneService
 from tests.support.organisation import Gateway, gateway
 from tests.support.postgres import Cloner
 
@@ -124,6 +126,34 @@ async def test_the_directory_is_built_from_nothing(database: Database, owner: Ga
         assert await stores.rebuild(session, owner.peer) == 2
 
     assert await names(database) == [("BJ-01", 1), ("SH-01", 1)]
+
+
+async def test_a_gateway_restored_from_a_backup_is_followed_back(database: Database, owner: Gateway) -> None:
+    await owner.create_store("bj-01")
+    await tell(database, facts(7, "later"), facts(2, "never was", "sh-01"))
+
+    await stores.on_rewind(database, owner.peer)("gateway", 1, 2)
+
+    assert await names(database) == [("BJ-01", 1)]
+
+
+@pytest.mark.parametrize("name", ["sales", "aftersales", "customer_care", "scoring"])
+async def test_every_service_follows_a_gateway_that_was_restored(
+    database_urls: Cloner, owner: Gateway, tmp_path: Path, name: str
+) -> None:
+    await owner.create_store("bj-01")
+    service = OneService(name, database_urls(name), tmp_path / "keys", organisation.NOW)
+    target = {"gateway_target": f"127.0.0.1:{owner.running.rpc_port}"}
+    service.settings = service.settings.model_copy(update=target)
+    await service.start("never-was")
+    try:
+        await tell(service.database, facts(7, "later"))
+
+        await service.rewound("stores")
+
+        assert await names(service.database) == [("BJ-01", 1)]
+    finally:
+        await service.stop()
 
 
 async def test_a_day_is_the_stores_own(database: Database, nobody: Peer) -> None:

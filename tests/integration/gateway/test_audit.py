@@ -36,6 +36,7 @@ def action(store_id: str = "bj-01", **fields: str) -> ActionRecorded:
         store_id=store_id,
         fields=["delivery.vin"],
         trace_id="0" * 32,
+        reason=fields.get("reason", ""),
     )
     recorded.act_time.FromDatetime(NOW)
     return recorded
@@ -128,6 +129,16 @@ async def test_a_broken_record_is_put_aside_and_the_others_are_kept(it: Gateway,
 
     assert [record.name for record in await records(it)] == [f"auditRecords/{whole.action_id}"]
     assert (await jetstream.stream_info("DLQ")).state.messages == 1
+
+
+async def test_the_reason_of_an_audited_read_is_kept_and_shown(it: Gateway, jetstream: JetStreamContext) -> None:
+    await publish(jetstream, "sales", action(reason="客户来电要求"))
+    await publish(jetstream, "sales", action(reason="nul\0inside"))
+    await publish(jetstream, "sales", action())
+
+    await it.drain()
+
+    assert [record.reason for record in await records(it)] == ["", "nulinside", "客户来电要求"]
 
 
 async def test_the_trail_is_shown_newest_first_and_as_far_as_the_caller_reaches(

@@ -18,7 +18,7 @@ from kit.errors import (
     PermissionDenied,
     StaleEtag,
 )
-from tests.support.organisation import ADMIN_PASSWORD, Gateway, gateway
+from tests.support.organisation import Gateway, gateway
 from tests.support.postgres import Cloner
 
 
@@ -157,22 +157,6 @@ async def test_ids_are_taken_once(it: Gateway) -> None:
         await it.create_staff("another", "ROLE_TECHNICIAN", store="bj-01", username="li.wei")
 
 
-async def test_the_refusal_of_a_user_name_does_not_tell_where_it_is_taken(it: Gateway) -> None:
-    await it.create_store("bj-01")
-    await it.create_store("sh-01")
-    await it.create_staff("li.wei", "ROLE_TECHNICIAN", store="sh-01")
-    token = it.token("ROLE_ADMINISTRATOR", "bj-01")
-
-    with pytest.raises(AlreadyExists) as refused:
-        await it.create_staff("li.wei", "ROLE_TECHNICIAN", store="bj-01", token=token)
-
-    assert "sh-01" not in f"{refused.value}{refused.value.metadata}"
-    await it.create_staff("li.na", "ROLE_TECHNICIAN", store="bj-01", token=token)
-    patch = pb.StaffMember(name="stores/bj-01/staff/li.na", username="li.wei")
-    with pytest.raises(AlreadyExists):
-        await it.call("UpdateStaffMember", pb.UpdateStaffMemberRequest(staff_member=patch), pb.StaffMember, token=token)
-
-
 async def test_lists_are_paged_and_end_at_the_callers_reach(it: Gateway) -> None:
     await it.create_region("north")
     await it.create_region("south")
@@ -228,94 +212,6 @@ async def test_a_foreign_store_answers_as_one_that_does_not_exist(it: Gateway) -
     assert refusals[0] == refusals[1]
     with pytest.raises(NotFound):
         await it.call("GetStore", pb.GetStoreRequest(name="stores/no-such"), pb.Store)
-
-
-async def test_staff_are_created_listed_and_changed_without_ever_showing_a_password(it: Gateway) -> None:
-    await it.create_store("bj-01")
-    created = await it.create_staff("li.wei", "ROLE_SALES_CONSULTANT", store="bj-01")
-    name = "stores/bj-01/staff/li.wei"
-    patch = pb.StaffMember(
-        name=name, display_name="李伟", roles=[pb.RoleAssignment(role=pb.ROLE_SALES_MANAGER)], etag=created.etag
-    )
-
-    changed = await it.call("UpdateStaffMember", pb.UpdateStaffMemberRequest(staff_member=patch), pb.StaffMember)
-    got = await it.call("GetStaffMember", pb.GetStaffMemberRequest(name=name), pb.StaffMember)
-    listed = await it.call(
-        "ListStaffMembers", pb.ListStaffMembersRequest(parent="stores/bj-01"), pb.ListStaffMembersResponse
-    )
-
-    assert created.name == name
-    assert created.username == "li.wei"
-    assert created.roles[0].place == "stores/bj-01"
-    assert changed == got == listed.staff_members[0]
-    assert (got.display_name, got.roles[0].role) == ("李伟", pb.ROLE_SALES_MANAGER)
-    assert got.etag != created.etag
-    assert not created.password
-    assert not got.password
-    kept = str(await it.rows("select payload, key from outbox")) + str(
-        await it.rows("select response from idempotency")
-    )
-    assert ADMIN_PASSWORD not in kept
-
-
-async def test_members_of_the_group_are_kept_apart(it: Gateway) -> None:
-    await it.create_store("bj-01")
-    await it.create_region("north")
-    roles = [pb.RoleAssignment(role=pb.ROLE_REGIONAL_MANAGER, place="regions/north")]
-    member = pb.StaffMember(display_name="赵敏", roles=roles)
-    request = pb.CreateGroupStaffMemberRequest(staff_id="zhao.min", staff_member=member)
-
-    created = await it.call("CreateGroupStaffMember", request, pb.StaffMember)
-    listed = await it.call("ListGroupStaffMembers", pb.ListGroupStaffMembersRequest(), pb.ListGroupStaffMembersResponse)
-
-    assert created.name == "staff/zhao.min"
-    assert [staff.name for staff in listed.staff_members] == ["staff/admin", "staff/zhao.min"]
-    with pytest.raises(NotFound):
-        await it.call("GetStaffMember", pb.GetStaffMemberRequest(name="stores/bj-01/staff/zhao.min"), pb.StaffMember)
-
-
-@pytest.mark.parametrize(
-    ("role", "place", "rule"),
-    [
-        ("ROLE_TECHNICIAN", "stores/no-such", "ROLE_PLACE_UNKNOWN"),
-        ("ROLE_REGIONAL_MANAGER", "regions/no-such", "ROLE_PLACE_UNKNOWN"),
-        ("ROLE_TECHNICIAN", "group", "ROLE_PLACE"),
-    ],
-)
-async def test_a_role_needs_a_place_that_exists_and_fits(it: Gateway, role: str, place: str, rule: str) -> None:
-    await it.create_store("bj-01")
-
-    with pytest.raises(InvalidArgument) as refused:
-        await it.create_staff("li.wei", role, store="bj-01", roles=[pb.RoleAssignment(role=role, place=place)])
-
-    assert broken(refused.value) == [("staff_member.roles[0].place", rule)]
-
-
-async def test_an_administrator_of_a_store_gives_no_rights_beyond_it(it: Gateway) -> None:
-    await it.create_store("bj-01")
-    await it.create_store("sh-01")
-    mine = it.token("ROLE_ADMINISTRATOR", "bj-01", staff="wang.lei")
-    await it.create_staff("wang.lei", "ROLE_ADMINISTRATOR", store="bj-01")
-    wide = [pb.RoleAssignment(role=pb.ROLE_ADMINISTRATOR, place="group")]
-    await it.create_staff("zhao.min", "ROLE_ADMINISTRATOR", store="bj-01", roles=wide)
-
-    for place in ("group", "stores/sh-01"):
-        roles = [pb.RoleAssignment(role=pb.ROLE_ADMINISTRATOR, place=place)]
-        with pytest.raises(PermissionDenied):
-            await it.create_staff("new.one", "ROLE_ADMINISTRATOR", store="bj-01", token=mine, roles=roles)
-    attempts = [
-        # His own roles, and the password of somebody whose rights go further than his.
-        pb.StaffMember(name="stores/bj-01/staff/wang.lei", roles=wide),
-        pb.StaffMember(name="stores/bj-01/staff/wang.lei", roles=[pb.RoleAssignment(role=pb.ROLE_GENERAL_MANAGER)]),
-        pb.StaffMember(name="stores/bj-01/staff/zhao.min", password="taken-over-now"),
-        pb.StaffMember(name="stores/bj-01/staff/zhao.min", disabled=True),
-    ]
-    for patch in attempts:
-        with pytest.raises(PermissionDenied):
-            await it.call(
-                "UpdateStaffMember", pb.UpdateStaffMemberRequest(staff_member=patch), pb.StaffMember, token=mine
-            )
-    assert await it.create_staff("li.wei", "ROLE_GENERAL_MANAGER", store="bj-01", token=mine)
 
 
 async def test_a_repeated_request_creates_once(it: Gateway) -> None:

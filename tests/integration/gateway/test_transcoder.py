@@ -118,6 +118,12 @@ async def test_a_resource_comes_with_its_etag(client: httpx.AsyncClient) -> None
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+async def test_an_etag_that_is_quoted_already_is_not_quoted_again(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/v1/stores/a/items/quoted")
+
+    assert answer.headers["ETag"] == '"7"'
+
+
 async def test_an_encoded_id_arrives_decoded(client: httpx.AsyncClient) -> None:
     assert (await client.get("/v1/stores/a/items/x%20%3Ay")).json()["name"] == "stores/a/items/x :y"
 
@@ -127,12 +133,12 @@ async def test_a_patch_changes_what_its_body_sets(client: httpx.AsyncClient) -> 
 
     request = answer.json()["request"]
     assert 'update_mask { paths: "place.level_number" }' in request
-    assert 'etag: "7"' in request
+    assert r'etag: "\"7\""' in request
     assert answer.headers["ETag"] == '"8"'
 
 
 async def test_a_stale_etag_is_a_failed_precondition(client: httpx.AsyncClient) -> None:
-    _problem(await client.patch(_ITEM, json={"title": "x"}, headers={"If-Match": '"old"'}), 412, "STALE_ETAG")
+    _problem(await client.patch(_ITEM, json={"title": "x"}, headers={"If-Match": "old"}), 412, "STALE_ETAG")
 
 
 async def test_the_key_of_a_repetition_goes_along(client: httpx.AsyncClient) -> None:

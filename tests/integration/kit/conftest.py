@@ -17,10 +17,18 @@ def empty_database(postgres_server: PostgresServer) -> Iterator[DatabaseUrls]:
     postgres_server.drop(urls.name)
 
 
+@pytest.fixture(scope="session")
+def sample_template(postgres_server: PostgresServer) -> DatabaseUrls:
+    urls = postgres_server.empty("sample")
+    upgrade(urls.migration_url, package=PACKAGE)
+    return urls
+
+
 @pytest.fixture
-def sample_urls(empty_database: DatabaseUrls) -> DatabaseUrls:
-    upgrade(empty_database.migration_url, package=PACKAGE)
-    return empty_database
+def sample_urls(postgres_server: PostgresServer, sample_template: DatabaseUrls) -> Iterator[DatabaseUrls]:
+    urls = postgres_server._create("sample", sample_template.name, "STRATEGY FILE_COPY")
+    yield urls
+    postgres_server.drop(urls.name)
 
 
 @pytest.fixture

@@ -3,19 +3,23 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
 import httpx
 import pytest
+from sqlalchemy import text
 
+from dealerloop.audit.v1.audit_pb2 import ActionRecorded
 from dealerloop.gateway.v1.audit_pb2 import ListAuditRecordsRequest, ListAuditRecordsResponse
 from kit.clock import ManualClock
 from kit.db.schema import SchemaBehindError
 from kit.db.scope import Scope
 from kit.errors import PermissionDenied, Unavailable
 from kit.keys import create_key_directory, load_signing_key
+from kit.messaging.subscription import Batch, Subscription
 from kit.rpc.client import Peer
 from kit.rpc.principal import Assignment
 from kit.rpc.server import PortTaken
@@ -24,7 +28,7 @@ from kit.service import KitContext, Running
 from kit.service.running import Parts
 from kit.settings import KitSettings
 from kit.timers import schedule
-from tests.integration.kit.sample.app import NAME, build
+from tests.integration.kit.sample.app import NAME, STREAM, build, write_down
 from tests.support.postgres import DatabaseUrls
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
@@ -129,6 +133,47 @@ async def test_a_test_can_drain_the_parts_itself(context: KitContext, reader: Re
         await running.stop()
 
 
+async def test_a_stop_in_mid_work_finishes_it_and_hands_the_rest_to_the_next_process(
+    context: KitContext, settings: KitSettings, reader: Reader
+) -> None:
+    handling = asyncio.Event()
+
+    async def slowly(batch: Batch) -> None:
+        handling.set()
+        await asyncio.sleep(0.3)
+        await write_down(batch)
+
+    slow = Subscription("notes", STREAM, (ActionRecorded,), slowly, batch_size=5, source_service=NAME)
+    running = Running(replace(build(context), subscriptions=[slow]), context)
+    await running.start()
+    try:
+        for number in range(20):
+            await set_timer(context, f"{number:02}")
+        await handling.wait()
+        listing = asyncio.ensure_future(reader(running.rpc_port))
+        await asyncio.sleep(0.05)
+    finally:
+        await running.stop()
+    assert await listing == []
+    async with context.database.transaction(Scope.group()) as session:
+        done = (await session.execute(text("SELECT count(*) FROM note"))).scalar_one()
+    assert 0 < done < 20
+
+    other = await KitContext.open(settings, NAME, clock=context.clock)
+    following = Running(build(other), other)
+    await following.start()
+    try:
+
+        async def everything_arrived() -> bool:
+            return await reader(following.rpc_port) == [f"{number:02}" for number in range(20)]
+
+        # Well before the acknowledgement time of 30 s: the rest was given back, not left to expire.
+        await eventually(everything_arrived, seconds=15)
+    finally:
+        await following.stop()
+        await other.close()
+
+
 async def test_rpc_and_worker_are_two_processes_that_wake_each_other(
     context: KitContext, settings: KitSettings, reader: Reader
 ) -> None:
@@ -178,9 +223,9 @@ async def test_calls_are_answered_while_nats_is_away(
 
 
 async def test_a_database_that_is_too_old_is_said_before_anything_is_served(
-    empty_database: DatabaseUrls, settings: KitSettings
+    sample_urls: DatabaseUrls, settings: KitSettings
 ) -> None:
-    connection = await asyncpg.connect(empty_database.migration_url)
+    connection = await asyncpg.connect(sample_urls.migration_url)
     await connection.execute("UPDATE alembic_version SET version_num = '0001'")
     await connection.close()
     context = await KitContext.open(settings, NAME)
@@ -194,9 +239,9 @@ async def test_a_database_that_is_too_old_is_said_before_anything_is_served(
 
 
 async def test_a_newer_database_is_no_hindrance_for_an_older_program(
-    empty_database: DatabaseUrls, context: KitContext
+    sample_urls: DatabaseUrls, context: KitContext
 ) -> None:
-    connection = await asyncpg.connect(empty_database.migration_url)
+    connection = await asyncpg.connect(sample_urls.migration_url)
     await connection.execute("UPDATE alembic_version SET version_num = '0099'")
     await connection.close()
     running = Running(build(context), context)

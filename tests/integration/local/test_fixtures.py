@@ -17,7 +17,8 @@ async def test_a_database_belongs_to_its_owner_and_lets_the_service_in(postgres_
     await owner.execute("create table note (id int)")
     service = await asyncpg.connect(urls.database_url)
     role = await service.fetchrow(
-        "select rolsuper, rolbypassrls, current_user as name, current_setting('dealerloop.service_role') as service_role"
+        "select rolsuper, rolbypassrls, current_user as name,"
+        " current_setting('dealerloop.service_role') as service_role"
         " from pg_roles where rolname = current_user"
     )
 

@@ -114,7 +114,7 @@ def test_a_failed_setup_stops_everything_and_shows_its_last_lines(places: Places
     broken = python("migrate-sales", "print('the table is there already'); raise SystemExit(1)")
     plan = plan_of(places, python("sales", FOREVER), Migrating=[python("migrate-gateway", "pass"), broken])
 
-    with pytest.raises(Trouble, match="migrate-sales failed.*\n.*the table is there already"):
+    with pytest.raises(Trouble, match=r"migrate-sales failed.*\n.*the table is there already"):
         start(places, plan)
 
     assert Report.read(places.report).processes == {}

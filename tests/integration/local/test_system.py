@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,9 +12,10 @@ import pytest
 
 from tests.support.postgres import Cloner
 from tests.support.system import System, system
+from tools.demo import vehicle
 
 DELIVERY = {
-    "vin": "LGBF5AE00HR000016",
+    "vin": vehicle.vin(random.Random(1)),
     "brand": "Nissan",
     "series": "Paladin",
     "customer": {"displayName": "王小明", "phone": "13900007950"},
@@ -61,7 +63,7 @@ async def test_a_delivery_reaches_every_service_when_the_test_says_so(whole: Sys
 
     after = await must(manager.get("/v1/stores/bj-01/followUps", params=query))
     assert len(after["followUps"]) > 8
-    for service, table in (("aftersales", "vehicle"), ("scoring", "frame_row")):
+    for service, table in (("aftersales", "vehicle"), ("scoring", "sample_frame")):
         assert await whole.rows(service, f"select 1 from {table}"), service
 
 

@@ -6,6 +6,7 @@ import pytest
 import structlog
 from nats.js import JetStreamContext
 
+from kit.clock import ManualClock
 from kit.db.engine import Database
 from kit.db.migrate import upgrade
 from kit.messaging.connection import connect
@@ -46,3 +47,9 @@ async def pond(pond_urls: DatabaseUrls, nats_url: str) -> AsyncIterator[Pond]:
 @pytest.fixture
 def jetstream(pond: Pond) -> JetStreamContext:
     return pond.jetstream
+
+
+@pytest.fixture
+def clock(pond: Pond) -> ManualClock:
+    assert isinstance(pond.clock, ManualClock)
+    return pond.clock

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 from nats.js import JetStreamContext
+from prometheus_client import REGISTRY
 
 from kit import telemetry
 from kit.clock import ManualClock
@@ -17,7 +18,7 @@ from kit.messaging.connection import BrokerAway
 from kit.messaging.streams import ensure_stream
 from kit.messaging.wire import Outgoing, send
 from kit.wake import Listener, Notifier
-from tests.support.pebbles import PebbleThrown, Silence
+from tests.support.pebbles import PebbleSunk, PebbleThrown, Silence
 from tests.support.pond import POND, START, TEST, Pond, until
 
 
@@ -133,9 +134,7 @@ async def test_two_relays_at_once_publish_everything_once(pond: Pond) -> None:
     assert len(found) == len(set(found)) == 400
 
 
-async def test_a_refused_event_holds_up_its_key_and_nobody_else(pond: Pond) -> None:
-    clock = pond.clock
-    assert isinstance(clock, ManualClock)
+async def test_a_refused_event_holds_up_its_key_and_nobody_else(pond: Pond, clock: ManualClock) -> None:
     relay_ = pond.relay()
     await pond.throw("huge", key="bad", text="x" * 2_000_000)
     await pond.throw("behind", key="bad")
@@ -232,6 +231,49 @@ async def test_without_a_connection_nothing_is_tried_and_nothing_counted(
         await relay_.publish_once()
 
     assert await pond.value("SELECT attempts FROM outbox") == 0
+
+
+async def test_a_stopping_relay_publishes_what_the_last_transactions_told(pond: Pond) -> None:
+    relay_ = pond.relay()
+    relay_.stop()
+    await pond.throw("last")
+
+    await relay_.run()
+
+    assert await pond.in_stream() == ["last"]
+
+
+async def test_events_can_be_told_again_in_their_order_under_new_ids(pond: Pond) -> None:
+    ids = await pond.throw("a", "b")
+    await pond.publish_all()
+    await pond.throw("waiting")
+
+    async with pond.database.transaction(TEST) as session:
+        assert await outbox.republish(session, [PebbleThrown], since=START) == 2
+        assert await outbox.republish(session, [PebbleSunk], since=START) == 0
+        assert await outbox.republish(session, [PebbleThrown], since=START + timedelta(seconds=1)) == 0
+    await pond.publish_all()
+
+    assert await pond.in_stream() == ["a", "b", "waiting", "a", "b"]
+    again = (await pond.jetstream.get_msg(POND.name, seq=4)).headers or {}
+    assert again["ce-id"] != str(ids[0])
+    assert again["ce-time"] == START.isoformat()
+
+
+async def test_what_waits_and_what_is_blocked_can_be_watched(pond: Pond, clock: ManualClock) -> None:
+    relay_ = pond.relay()
+    await pond.throw("huge", text="x" * 2_000_000)
+    await pond.publish_all(relay_)
+    clock.advance(timedelta(seconds=90))
+
+    await relay_.compare()
+
+    def value(name: str) -> float | None:
+        return REGISTRY.get_sample_value(name, {"stream": POND.name})
+
+    assert value("dealerloop_outbox_waiting") == 1
+    assert value("dealerloop_outbox_blocked_keys") == 1
+    assert value("dealerloop_outbox_oldest_seconds") == 90
 
 
 async def _published(pond: Pond) -> bool:

@@ -64,6 +64,22 @@ async def test_reads_are_not_told_except_those_that_say_so(things: Things) -> No
     assert [action.method.rpartition("/")[2] for action in await things.audit()] == ["CreateThing", "RevealThing"]
 
 
+async def test_why_somebody_looked_is_told_and_no_other_reason(things: Things) -> None:
+    chair = await things.create("chair")
+    reveal = RevealThingRequest(name=chair.name, reason="the owner asked")
+    rename = RenameAllRequest(title="x", reason="the owner is ill")
+
+    await things.call("RevealThing", reveal, Thing, token=things.staff(("revealer", HERE)))
+    await things.call("RevealThing", RevealThingRequest(name=chair.name), Thing, token=things.staff(("revealer", HERE)))
+    await things.call("RenameAll", rename, ListThingsResponse, token=things.staff(("keeper", None)))
+
+    created, revealed, silent, renamed = await things.audit()
+    assert (revealed.reason, list(revealed.fields)) == ("the owner asked", ["reason"])
+    assert (created.reason, silent.reason, renamed.reason) == ("", "", "")
+    assert list(renamed.fields) == ["reason", "title"]
+    assert b"is ill" not in renamed.SerializeToString()
+
+
 async def test_a_write_of_the_group_or_the_public_is_told_too(things: Things) -> None:
     group = things.staff(("keeper", None))
 

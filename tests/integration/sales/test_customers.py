@@ -46,10 +46,10 @@ async def test_a_customer_is_masked_and_revealed_with_an_entry_in_the_audit(sale
 
     assert (masked.display_name, masked.phone) == ("王**", "138****8000")
     assert (clear.display_name, clear.phone) == ("王小明", "+8613800138000")
-    actions = [action.method for action in await sales.told(ActionRecorded)]
+    actions = [(action.method, action.reason) for action in await sales.told(ActionRecorded)]
     assert actions == [
-        "dealerloop.sales.v1.DeliveryService/CreateDelivery",
-        "dealerloop.sales.v1.CustomerService/RevealCustomer",
+        ("dealerloop.sales.v1.DeliveryService/CreateDelivery", ""),
+        ("dealerloop.sales.v1.CustomerService/RevealCustomer", "call back"),
     ]
     assert "王小明".encode() not in str(await sales.rows("select response from idempotency")).encode()
 

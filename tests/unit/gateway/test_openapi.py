@@ -93,6 +93,15 @@ def test_the_input_has_the_rules_and_the_reply_has_not() -> None:
     assert set(shown["required"]) == {"name", "title", "itemCount", "tags", "colour", "day", "etag"}
 
 
+def test_null_stands_for_what_is_not_set_where_something_may_be_left_out() -> None:
+    given, shown = schema("ItemInput")["properties"], schema("Item")["properties"]
+
+    assert given["itemCount"]["type"] == ["integer", "null"]
+    assert given["place"]["anyOf"] == [{"$ref": "#/components/schemas/PlaceInput"}, {"type": "null"}]
+    assert given["title"]["type"] == shown["itemCount"]["type"].replace("integer", "string") == "string"
+    assert schema("ItemPatch")["properties"]["colour"]["enum"] == ["COLOUR_RED", "COLOUR_BLUE", None]
+
+
 def test_a_patch_requires_nothing() -> None:
     patch = schema("ItemPatch")
 

@@ -2,6 +2,9 @@
 
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 
 from kit import telemetry
 
@@ -21,6 +24,33 @@ def test_outside_a_trace_there_is_nothing_to_carry() -> None:
     assert telemetry.trace_id() == ""
     assert telemetry.inject() == {}
     assert not trace.get_current_span(telemetry.extract({"traceparent": "nonsense"})).get_span_context().is_valid
+
+
+def test_a_failure_is_kept_though_its_trace_was_not_sampled() -> None:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(sampler=ParentBased(TraceIdRatioBased(0)))
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    tracer = provider.get_tracer("test")
+
+    with tracer.start_as_current_span("call") as span:
+        telemetry.keep_failure("call", ValueError("broken"), tracer=tracer)
+
+    (kept,) = exporter.get_finished_spans()
+    assert kept.context is not None
+    assert kept.context.trace_id == span.get_span_context().trace_id
+    assert kept.status.status_code is trace.StatusCode.ERROR
+
+
+def test_a_failure_in_a_sampled_trace_is_not_told_twice() -> None:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    tracer = provider.get_tracer("test")
+
+    with tracer.start_as_current_span("call"):
+        telemetry.keep_failure("call", ValueError("broken"), tracer=tracer)
+
+    assert [span.name for span in exporter.get_finished_spans()] == ["call"]
 
 
 def test_a_metric_is_made_once_and_found_again() -> None:

@@ -62,7 +62,8 @@ CREATE TABLE audit_record (
     resource text NOT NULL,
     fields text[] NOT NULL,
     act_time timestamptz NOT NULL,
-    trace_id text NOT NULL
+    trace_id text NOT NULL,
+    reason text NOT NULL
 )
 """,
     # Newest first: of the group, of a store, of a thing, of a person.

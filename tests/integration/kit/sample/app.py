@@ -25,7 +25,7 @@ GRANTS = {"ROLE_READER": frozenset({"organisation.audit.read"})}
 
 class AuditEdge:
     async def list_audit_records(self, call: Call, request: ListAuditRecordsRequest) -> ListAuditRecordsResponse:  # noqa: ARG002 - the contract's shape
-        rows = await call.session.execute(text("SELECT store_id, body FROM note ORDER BY id"))
+        rows = await call.session.execute(text("SELECT store_id, body FROM note ORDER BY body"))
         records = [AuditRecord(name=row.body, store=row.store_id) for row in rows]
         return ListAuditRecordsResponse(audit_records=records)
 

@@ -1,0 +1,33 @@
+"""`./dev bench`: the measurements in bench/, in the order of their names."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+from tools.machine import ROOT
+from tools.terminal import BAD, OK, Trouble, note
+
+
+def bench(only: Sequence[str]) -> int:
+    """Runs each file as a program of its own; a target that is missed is its exit code 1."""
+    files = {path.stem: path for path in sorted((ROOT / "bench").glob("*.py")) if not path.stem.startswith("_")}
+    unknown = set(only) - set(files)
+    if unknown:
+        raise Trouble(f"There is no {', '.join(sorted(unknown))} in bench/; there are: {', '.join(files)}")
+    missed = []
+    for name, path in files.items():
+        if only and name not in only:
+            continue
+        note(f"\n== {name}")
+        begin = time.monotonic()
+        done = subprocess.run([sys.executable, str(path)], cwd=ROOT, env=dict(os.environ), check=False)
+        note(f"{OK if done.returncode == 0 else BAD} {name}  {time.monotonic() - begin:.0f} s")
+        if done.returncode:
+            missed.append(name)
+    if missed:
+        raise Trouble(f"Missed or failed: {', '.join(missed)}")
+    return 0
