@@ -60,12 +60,20 @@ class Vault:
 
     def seal(self, purpose: str, text: str) -> bytes:
         """Encrypt under the active key; two seals of the same text differ."""
+        return self.seal_bytes(purpose, text.encode())
+
+    def seal_bytes(self, purpose: str, content: bytes) -> bytes:
+        """Encrypt what is not text, such as a message."""
         nonce = secrets.token_bytes(_NONCE_BYTES)
         header = bytes([self._active])
-        return header + nonce + self._ciphers[self._active].encrypt(nonce, text.encode(), _bound_to(header, purpose))
+        return header + nonce + self._ciphers[self._active].encrypt(nonce, content, _bound_to(header, purpose))
 
     def open(self, purpose: str, data: bytes) -> str:
         """Decrypt. Raises VaultError when the key is unknown, the purpose is another, or the data was changed."""
+        return self.open_bytes(purpose, data).decode()
+
+    def open_bytes(self, purpose: str, data: bytes) -> bytes:
+        """Decrypt what `seal_bytes` encrypted. Raises VaultError as `open` does."""
         data = bytes(data)
         if len(data) < 1 + _NONCE_BYTES + _TAG_BYTES:
             raise VaultError("the sealed value is too short")
@@ -74,7 +82,7 @@ class Vault:
         if cipher is None:
             raise VaultError(f"no vault key of version {header[0]}")
         try:
-            return cipher.decrypt(nonce, ciphertext, _bound_to(header, purpose)).decode()
+            return cipher.decrypt(nonce, ciphertext, _bound_to(header, purpose))
         except InvalidTag:
             raise VaultError(f"the sealed value was changed, or is not a {purpose}") from None
 

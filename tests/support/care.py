@@ -129,4 +129,4 @@ def questionnaire() -> QuestionnaireVersion:
         ("TEXT", QuestionType.TEXT, False),
     ]
     questions = tuple(Question(code, kind, required, "", {"en": code}) for code, kind, required in kinds)
-    return QuestionnaireVersion("ssi", 1, "ssi", {"en": "SSI"}, questions, PUBLISHED)
+    return QuestionnaireVersion("ssi", 1, "ssi", {"en": "SSI"}, (), questions, PUBLISHED)

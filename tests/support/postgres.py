@@ -46,19 +46,22 @@ class PostgresServer:
         self._runner = asyncio.Runner()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="test-databases")
 
-    def template(self, service: str) -> DatabaseUrls:
-        """The service's database, made and migrated once per session; nobody connects to it afterwards."""
+    def template(self, service: str, package: str = "") -> DatabaseUrls:
+        """The service's database, made and migrated once per session; nobody connects to it afterwards.
+
+        `package` holds the migrations when it is not called like the service.
+        """
         if service not in self._templates:
             provided = self._finish(provision_async(self.url, [service], self._secret, naming=self.naming))
             urls = DatabaseUrls(*provided[service], self.naming.database(service))
             self._made.append(urls.name)
-            self._thread.submit(_migrate, service, urls.migration_url).result()
+            self._thread.submit(_migrate, package or service, urls.migration_url).result()
             self._templates[service] = urls
         return self._templates[service]
 
-    def clone(self, service: str) -> DatabaseUrls:
+    def clone(self, service: str, package: str = "") -> DatabaseUrls:
         """A new database with the service's tables, as its migrations left them."""
-        template = self.template(service)
+        template = self.template(service, package)
         return self._create(service, template.name, "STRATEGY FILE_COPY")
 
     def empty(self, service: str) -> DatabaseUrls:
@@ -109,10 +112,10 @@ class PostgresServer:
         return self._thread.submit(self._runner.run, work).result()
 
 
-def _migrate(service: str, migration_url: str) -> None:
+def _migrate(package: str, migration_url: str) -> None:
     from kit.db.migrate import upgrade
 
-    upgrade(migration_url, package=service)
+    upgrade(migration_url, package=package)
 
 
 @contextmanager

@@ -10,7 +10,14 @@ from uuid import UUID
 from sqlalchemy import Integer
 from sqlalchemy.orm import Mapped, mapped_column
 
-from customer_care.surveys.values import InterviewMode, Question, QuestionnaireVersion, QuestionType, SurveyState
+from customer_care.surveys.values import (
+    InterviewMode,
+    Question,
+    QuestionnaireFactor,
+    QuestionnaireVersion,
+    QuestionType,
+    SurveyState,
+)
 from kit.db.model import Base
 
 
@@ -70,6 +77,7 @@ def questionnaire_of(row: QuestionnaireRow) -> QuestionnaireVersion:
         number=row.number,
         satisfaction_model=row.content["satisfaction_model"],
         titles=row.content["titles"],
+        factors=tuple(QuestionnaireFactor(one["code"], one["titles"]) for one in row.content.get("factors", ())),
         questions=tuple(_question(content) for content in row.content["questions"]),
         publish_time=row.publish_time,
     )

@@ -85,7 +85,8 @@ class SurveyEdge:
 def questionnaire_message(version: QuestionnaireVersion) -> pb.QuestionnaireVersion:
     """The public form of a questionnaire."""
     questions = [carry(question, pb.Question) for question in version.questions]
-    return carry(version, pb.QuestionnaireVersion, questions=questions)
+    factors = [carry(factor, pb.QuestionnaireFactor) for factor in version.factors]
+    return carry(version, pb.QuestionnaireVersion, questions=questions, factors=factors)
 
 
 def _public_message(view: PublicView) -> pb.PublicSurvey:

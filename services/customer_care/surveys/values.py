@@ -48,6 +48,14 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class QuestionnaireFactor:
+    """The part of a questionnaire about one factor; `titles` by language tag."""
+
+    code: str
+    titles: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class QuestionnaireVersion:
     """One published version of a questionnaire; it never changes."""
 
@@ -55,6 +63,7 @@ class QuestionnaireVersion:
     number: int
     satisfaction_model: str
     titles: Mapping[str, str]
+    factors: tuple[QuestionnaireFactor, ...]
     questions: tuple[Question, ...]
     publish_time: datetime
 

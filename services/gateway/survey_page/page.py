@@ -66,9 +66,10 @@ def survey(found: PublicSurvey, lang: str, sent: Sent, status: int = 200) -> HTM
     """The questions, with what was given and what is wrong with it."""
     questionnaire = found.questionnaire
     questions = [_shown(at, question, lang, sent) for at, question in enumerate(questionnaire.questions, 1)]
+    titles = {factor.code: pick(factor.titles, lang) for factor in questionnaire.factors}
     parts = [
-        [questions[at] for at, _ in group]
-        for _, group in groupby(enumerate(questionnaire.questions), key=lambda pair: pair[1].factor)
+        (titles.get(factor, ""), [questions[at] for at, _ in group])
+        for factor, group in groupby(enumerate(questionnaire.questions), key=lambda pair: pair[1].factor)
     ]
     return _html(
         "survey.html",

@@ -14,7 +14,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from kit.local import binaries
+from kit.local import binaries, launch
 from kit.local.process import Child, Identity, LocalServerError, free_port, give_to, is_free, unprivileged, wait_until
 
 MAJOR = "18"
@@ -203,9 +203,11 @@ def _is_postgres(pid: int) -> bool:
     """Whether that process is a PostgreSQL server, and not just someone who got the number later."""
     if pid <= 0:
         return False
-    asked = subprocess.run(  # noqa: S603 a number we parsed
-        ["/bin/ps", "-o", "comm=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
+    if launch.LINUX:  # a small container has no ps
+        name = Path(f"/proc/{pid}/comm")
+        return name.exists() and "postgres" in name.read_text()
+    question = ["/bin/ps", "-o", "comm=", "-p", str(pid)]
+    asked = subprocess.run(question, capture_output=True, text=True, check=False)  # noqa: S603 a number we parsed
     return "postgres" in asked.stdout
 
 

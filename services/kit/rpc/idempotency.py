@@ -1,7 +1,7 @@
 """A repeated call is answered with the first one's response, in the transaction that did the work.
 
-The response is kept as it was sent. That is why responses with personal data in the clear are kept out of here: the
-server does not come here for audited reads. `kit.service.sweep` removes the rows after 48 hours.
+The response may be personal data, such as the note of a call, so it is kept sealed and opens only as the answer to this
+caller, method and key. Audited reads are never kept. `kit.service.sweep` removes the rows after 48 hours.
 """
 
 from __future__ import annotations
@@ -48,8 +48,13 @@ class Repetition:
         digest = hashlib.sha256(request.SerializeToString(deterministic=True)).hexdigest()
         return cls(caller, method, key, vault.blind("idempotency.request", digest))
 
+    @property
+    def purpose(self) -> str:
+        """What the kept response is sealed for; a key may hold any character, so it comes last."""
+        return f"idempotency.response {self.caller} {self.method} {self.key}"
 
-async def claim(session: AsyncSession, repetition: Repetition, now: datetime) -> bytes | None:
+
+async def claim(session: AsyncSession, repetition: Repetition, now: datetime, *, vault: Vault) -> bytes | None:
     """Takes the key for this transaction, or returns the response of the call that had it before.
 
     While another transaction holds the key this waits for its end: after its commit its response is returned, after
@@ -57,6 +62,7 @@ async def claim(session: AsyncSession, repetition: Repetition, now: datetime) ->
 
     Raises:
         Conflict: the key was used for another request.
+        VaultError: the kept response was sealed with a key that is gone.
     """
     connection = await session.connection()
     # `now` comes from the caller's clock; a key that the sweeper removes in between is simply claimed anew.
@@ -69,13 +75,13 @@ async def claim(session: AsyncSession, repetition: Repetition, now: datetime) ->
             break
     if bytes(row.request_hash) != repetition.request_hash:
         raise KeyReused("this request_id was already used with another request")
-    return bytes(row.response)
+    return vault.open_bytes(repetition.purpose, row.response)
 
 
-async def keep(session: AsyncSession, repetition: Repetition, response: bytes) -> None:
+async def keep(session: AsyncSession, repetition: Repetition, response: bytes, *, vault: Vault) -> None:
     """Keeps the response of the claimed key; it counts when the transaction commits."""
     connection = await session.connection()
-    await connection.exec_driver_sql(_KEEP, (*_identity(repetition), response))
+    await connection.exec_driver_sql(_KEEP, (*_identity(repetition), vault.seal_bytes(repetition.purpose, response)))
 
 
 def _identity(repetition: Repetition) -> tuple[str, str, str]:

@@ -126,7 +126,7 @@ class Pipeline:
             call = self._call(session, method, decision)
             repetition = self._repetition(method, decision.principal, request)
             if repetition is not None:
-                kept = await idempotency.claim(session, repetition, call.now)
+                kept = await idempotency.claim(session, repetition, call.now, vault=self.vault)
                 if kept is not None:
                     return kept
             response = await method.handler(call, request)
@@ -134,7 +134,7 @@ class Pipeline:
             if method.told:
                 await audit.record(call, method, request, response)
             if repetition is not None:
-                await idempotency.keep(session, repetition, answer)
+                await idempotency.keep(session, repetition, answer, vault=self.vault)
             return answer
 
     def _repetition(self, method: Method, principal: Principal, request: Message) -> Repetition | None:

@@ -8,7 +8,6 @@ from nats.js import JetStreamContext
 
 from kit.clock import ManualClock
 from kit.db.engine import Database
-from kit.db.migrate import upgrade
 from kit.messaging.connection import connect
 from tests.integration.messaging.pond import PACKAGE
 from tests.support.pond import Pond
@@ -29,8 +28,7 @@ def plain_tracebacks() -> None:
 
 @pytest.fixture
 def pond_urls(postgres_server: PostgresServer) -> Iterator[DatabaseUrls]:
-    urls = postgres_server.empty("pond")
-    upgrade(urls.migration_url, package=PACKAGE)
+    urls = postgres_server.clone("pond", PACKAGE)
     yield urls
     postgres_server.drop(urls.name)
 

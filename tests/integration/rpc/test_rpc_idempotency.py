@@ -10,6 +10,7 @@ import pytest
 
 from kit.errors import Conflict
 from kit.rpc.server import Call
+from kit.rpc.status import PeerFailed
 from kit.service.sweep import sweep
 from tests.integration.rpc.things.edge import WornOut
 from tests.integration.rpc.things.running import SERVICE, Things
@@ -135,6 +136,22 @@ async def test_the_kept_hash_does_not_let_anybody_try_out_what_was_sent(things: 
     plain = hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
     (kept,) = await things.rows("SELECT request_hash FROM idempotency")
     assert kept.request_hash not in {plain, plain[:16]}
+
+
+async def test_a_kept_response_shows_nothing_and_answers_its_own_repetition_only(things: Things) -> None:
+    await things.create("13800138000", "key-1")
+    await things.create("another", "key-2")
+
+    kept = await things.rows("SELECT response FROM idempotency")
+    assert len(kept) == 2
+    assert not [row for row in kept if b"13800138000" in row.response or b"another" in row.response]
+    # Whoever can write into the table cannot hand one caller's answer to another call.
+    await things.rows(
+        "UPDATE idempotency SET response = (SELECT response FROM idempotency WHERE key = 'key-1')"
+        " WHERE key = 'key-2' RETURNING 1"
+    )
+    with pytest.raises(PeerFailed):
+        await things.create("another", "key-2")
 
 
 async def test_keys_are_kept_for_48_hours(things: Things) -> None:
