@@ -171,6 +171,7 @@ def floor_arguments(events: Sequence[DeliveryRecorded]) -> list[Any]:
             follow_ups=len(planned),
             cadence_template_version=version.name,
             survey_id=str(survey_id),
+            version=one.version,
         )
         outbox_ids.append(new_id(NOW))
         subjects.append(subject_for(message))

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from tests.support import docker
@@ -19,6 +20,11 @@ if TYPE_CHECKING:  # unit tests do not pay for what they do not use
     from tests.support.postgres import Cloner, PostgresServer
 
 TESTS = Path(__file__).parent
+
+# A busy machine is no defect, so no example has a deadline; HYPOTHESIS_PROFILE=thorough looks further.
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=40)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=1000)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 @pytest.fixture(scope="session")

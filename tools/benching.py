@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -13,18 +12,18 @@ from tools.terminal import BAD, OK, Trouble, note
 
 
 def bench(only: Sequence[str]) -> int:
-    """Runs each file as a program of its own; a target that is missed is its exit code 1."""
-    files = {path.stem: path for path in sorted((ROOT / "bench").glob("*.py")) if not path.stem.startswith("_")}
-    unknown = set(only) - set(files)
+    """Runs each program by itself; a target that is missed is its exit code 1."""
+    programs = [path.stem for path in sorted((ROOT / "bench").glob("*.py")) if '"__main__"' in path.read_text()]
+    unknown = set(only) - set(programs)
     if unknown:
-        raise Trouble(f"There is no {', '.join(sorted(unknown))} in bench/; there are: {', '.join(files)}")
+        raise Trouble(f"There is no {', '.join(sorted(unknown))} in bench/; there are: {', '.join(programs)}")
     missed = []
-    for name, path in files.items():
+    for name in programs:
         if only and name not in only:
             continue
         note(f"\n== {name}")
         begin = time.monotonic()
-        done = subprocess.run([sys.executable, str(path)], cwd=ROOT, env=dict(os.environ), check=False)
+        done = subprocess.run([sys.executable, "-m", f"bench.{name}"], cwd=ROOT, check=False)
         note(f"{OK if done.returncode == 0 else BAD} {name}  {time.monotonic() - begin:.0f} s")
         if done.returncode:
             missed.append(name)

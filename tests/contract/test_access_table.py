@@ -68,7 +68,7 @@ class Cell(NamedTuple):
 @cache
 def services() -> tuple[ServiceDescriptor, ...]:
     found: list[ServiceDescriptor] = []
-    for file in sorted((ROOT / "gen" / "dealerloop").glob("*/v1/*_pb2.py")):
+    for file in sorted((ROOT / "gen" / "dealerloop").rglob("*_pb2.py")):
         module = importlib.import_module(".".join(file.relative_to(ROOT / "gen").with_suffix("").parts))
         found += module.DESCRIPTOR.services_by_name.values()
     return tuple(found)
@@ -84,7 +84,7 @@ def table() -> dict[str, dict[str, str]]:
 
 
 def full_name(name: str) -> str:
-    package, _, method = name.partition(".")
+    package, _, method = name.rpartition(".")
     return f"dealerloop.{package}.v1.{method}"
 
 

@@ -119,7 +119,10 @@ def _gather_surveys(
 
 async def _follow_ups(session: AsyncSession, delivery_ids: Sequence[UUID]) -> dict[UUID, list[Existing]]:
     row = FollowUp
-    columns = (row.id, row.step, row.occurrence, row.owner_id, row.window_start_date, row.window_end_date, row.state)
+    columns = (
+        *(row.id, row.step, row.occurrence, row.owner_id),
+        *(row.window_start_date, row.window_end_date, row.state, row.version),
+    )
     query = select(row.delivery_id, *columns).where(row.delivery_id.in_(delivery_ids))
     found: dict[UUID, list[Existing]] = defaultdict(list)
     for delivery_id, *fields in (await session.execute(query)).all():

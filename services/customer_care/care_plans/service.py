@@ -162,6 +162,7 @@ class CarePlans:
                 follow_ups=len(shape.planned),
                 cadence_template_version=version_name(version.template, version.number),
                 survey_id=str(own[0].id) if own else "",
+                version=delivery.version,
             )
             told.append((event, key))
         await bulk.create(await raw_connection(session), plans, shapes, surveys, planner.now)

@@ -77,6 +77,7 @@ class Existing:
     window_start: date
     window_end: date
     state: FollowUpState
+    version: int = 1
 
 
 class Change(NamedTuple):

@@ -40,6 +40,7 @@ class _FollowUp(Protocol):
     step: str
     occurrence: int
     owner_id: str
+    version: int
 
 
 class WindowTimers:
@@ -102,14 +103,14 @@ async def cancel_closes(session: AsyncSession, delivery_ids: Sequence[UUID]) -> 
 
 
 def follow_up_finished(one: FollowUp, state: FollowUpState, now: datetime) -> tuple[events_pb2.FollowUpFinished, str]:
-    """Return the event of a follow-up's end, and its ordering key."""
+    """Return the event of a follow-up's end, and its ordering key; the end is the next version of `one`."""
     return finished(one, one.store_id, one.delivery_id, one.window_end_date, state, now)
 
 
 def finished(
     one: _FollowUp, store_id: str, delivery_id: UUID, window_end: date, state: FollowUpState, now: datetime
 ) -> tuple[events_pb2.FollowUpFinished, str]:
-    """Return the event of the end of a follow-up of this delivery, and its ordering key."""
+    """Return the event of the end of a follow-up of this delivery, and its ordering key; `one` is as it was before."""
     key = str(delivery_id)
     event = events_pb2.FollowUpFinished(
         follow_up_id=str(one.id),
@@ -120,6 +121,7 @@ def finished(
         owner_id=one.owner_id,
         result=_RESULTS[state],
         window_end_date=window_end.isoformat(),
+        version=one.version + 1,
     )
     event.finish_time.FromDatetime(now)
     return event, key

@@ -194,13 +194,13 @@ class FollowUps:
     async def _follow(
         self, session: AsyncSession, plan: CarePlan | None, follow_up: FollowUp, decision: Decision, now: datetime
     ) -> None:
+        if decision.state is not FollowUpState.PLANNED:
+            event, key = follow_up_finished(follow_up, decision.state, now)
+            await outbox.add(session, event, key=key, now=now)
+            follow_up.finish_time = now
         follow_up.state = decision.state
         follow_up.version += 1
         follow_up.next_attempt_time = decision.next_attempt_time
-        if decision.state is not FollowUpState.PLANNED:
-            follow_up.finish_time = now
-            event, key = follow_up_finished(follow_up, decision.state, now)
-            await outbox.add(session, event, key=key, now=now)
         if decision.number_is_wrong and plan is not None and plan.customer_id is not None:
             customer = str(plan.customer_id)
             correction = events_pb2.DataCorrectionRequested(

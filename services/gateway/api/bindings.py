@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from google.api import http_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
@@ -21,7 +22,7 @@ class ContractError(Exception):
     """The contracts cannot be served: says which method and why."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Binding:
     """One HTTP method and path of one RPC.
 
@@ -40,27 +41,27 @@ class Binding:
     has_request_id: bool
     has_update_mask: bool
 
-    @property
+    @cached_property
     def service(self) -> str:
         """The service that serves it: `sales` of `dealerloop.sales.v1`."""
         return str(self.method.full_name.split(".")[1])
 
-    @property
+    @cached_property
     def rpc_path(self) -> str:
         """The path of the RPC on the wire."""
         return f"/{self.method.containing_service.full_name}/{self.method.name}"
 
-    @property
+    @cached_property
     def input(self) -> Descriptor:
         """The type of the request."""
         return self.method.input_type
 
-    @property
+    @cached_property
     def streams(self) -> bool:
         """Whether the answer is a stream."""
         return bool(self.method.server_streaming)
 
-    @property
+    @cached_property
     def body_field(self) -> FieldDescriptor | None:
         """The request field that the body fills, when it is one field."""
         if self.body in {"", "*"}:
@@ -80,10 +81,15 @@ class Bindings:
 
     def __init__(self, bindings: Iterable[Binding]) -> None:
         self.all: tuple[Binding, ...] = tuple(bindings)
-        self._by_shape: dict[tuple[int, str], list[Binding]] = {}
+        # By length and verb, then by the places of the literal segments, then by those literals: a lookup for each
+        # set of places, of which there are few, instead of a match for each template.
+        self._by_shape: dict[tuple[int, str], dict[tuple[int, ...], dict[tuple[str, ...], list[Binding]]]] = {}
         for binding in self.all:
-            shape = (len(binding.template.segments), binding.template.verb)
-            self._by_shape.setdefault(shape, []).append(binding)
+            segments = binding.template.segments
+            fixed = tuple(at for at, segment in enumerate(segments) if segment != "*")
+            by_places = self._by_shape.setdefault((len(segments), binding.template.verb), {})
+            by_words = by_places.setdefault(fixed, {})
+            by_words.setdefault(tuple(segments[at] for at in fixed), []).append(binding)
 
     def match(self, path: str) -> dict[str, tuple[Binding, dict[str, str]]]:
         """Everything that a raw path means: by HTTP method the binding and its decoded variables.
@@ -97,12 +103,14 @@ class Bindings:
         last, _, verb = last.partition(":")
         path = head + slash + last
         found: dict[str, tuple[Binding, dict[str, str]]] = {}
-        for binding in self._by_shape.get((path.count("/"), verb), ()):
-            if binding.verb in found:
-                continue
-            variables = binding.template.match(path)
-            if variables is not None:
-                found[binding.verb] = (binding, variables)
+        segments = path.split("/")[1:]
+        for fixed, by_words in self._by_shape.get((len(segments), verb), {}).items():
+            for binding in by_words.get(tuple(segments[at] for at in fixed), ()):
+                if binding.verb in found:
+                    continue
+                variables = binding.template.match(path)
+                if variables is not None:
+                    found[binding.verb] = (binding, variables)
         return found
 
 

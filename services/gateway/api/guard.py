@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
+from functools import cache
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, StatusCode
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -23,15 +24,17 @@ _SERVER_ERROR = 500
 _SECONDS = telemetry.histogram(
     "dealerloop_http_server_seconds", "Duration of HTTP requests served", ("verb", "route", "status")
 )
+_seconds = cache(_SECONDS.labels)
 _VERBS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
+    b"referrer-policy": b"no-referrer",
+    b"cross-origin-opener-policy": b"same-origin",
+    b"cache-control": b"no-store",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
 }
+_TRACE_HEADERS = {name.encode() for name in telemetry.TRACE_HEADERS}
 _IDS = RandomIdGenerator()
 
 
@@ -47,11 +50,10 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        sent = {b"traceparent", b"tracestate"}
-        carrier = {name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name in sent}
-        with telemetry.tracer().start_as_current_span(
-            "http", context=telemetry.extract(carrier), kind=SpanKind.SERVER, record_exception=False
-        ) as span:
+        sent = [
+            (name.decode(), value.decode("latin-1")) for name, value in scope["headers"] if name in _TRACE_HEADERS
+        ]
+        with telemetry.span("http", SpanKind.SERVER, telemetry.extract(dict(sent))) as span:
             made_up = None if span.get_span_context().is_valid else otel_context.attach(_with_own_trace())
             try:
                 await self._serve(scope, receive, send, span)
@@ -76,9 +78,7 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
-                    headers.setdefault(name, value)
+                message["headers"] = _hardened(message.get("headers", ()))
             await send(message)
 
         try:
@@ -105,12 +105,19 @@ def _observe(scope: Scope, span: Span, status: int, seconds: float) -> None:
     # Only names of a fixed set become labels: a path or a made-up method would be a new time series each.
     verb = scope["method"] if scope["method"] in _VERBS else "OTHER"
     route = scope.get(ROUTE) or getattr(scope.get("route"), "path", "") or "none"
-    _SECONDS.labels(verb, route, str(status)).observe(seconds)
-    span.update_name(f"{verb} {route}")
+    _seconds(verb, route, str(status)).observe(seconds)
     if span.is_recording():
+        span.update_name(f"{verb} {route}")
         span.set_attributes({"http.request.method": verb, "http.route": route, "http.response.status_code": status})
         if status >= _SERVER_ERROR:
             span.set_status(StatusCode.ERROR)
+
+
+def _hardened(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The answer's headers; what it says itself is not overruled."""
+    own = list(headers)
+    said = {name.lower() for name, _ in own}
+    return own + [header for header in _HEADERS.items() if header[0] not in said]
 
 
 def _declared_size(scope: Scope) -> int:

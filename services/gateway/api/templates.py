@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from urllib.parse import unquote_to_bytes
 
 _TOKEN = re.compile(r"\{(?P<field>[a-z0-9_.]+)(?:=(?P<pattern>[^}]+))?\}|(?P<plain>[^{}]+)")
@@ -26,7 +27,7 @@ class Variable:
     segments: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Template:
     """A parsed template: `/v1/{name=stores/*/deliveries/*}:cancel`.
 
@@ -38,12 +39,12 @@ class Template:
     verb: str
     regex: re.Pattern[str]
 
-    @property
+    @cached_property
     def variables(self) -> tuple[Variable, ...]:
         """The variables in order."""
         return tuple(part for part in self.parts if isinstance(part, Variable))
 
-    @property
+    @cached_property
     def segments(self) -> tuple[str, ...]:
         """All segments of a matching path, `*` for any."""
         return tuple(
@@ -60,7 +61,7 @@ class Template:
         if found is None:
             return None
         return {
-            variable.field: "/".join(map(_decode, text.split("/")))
+            variable.field: text if "%" not in text else "/".join(map(_decode, text.split("/")))
             for variable, text in zip(self.variables, found.groups(), strict=True)
         }
 
@@ -106,8 +107,6 @@ def _pattern(segments: tuple[str, ...]) -> str:
 
 
 def _decode(segment: str) -> str:
-    if "%" not in segment:
-        return segment
     try:
         text = unquote_to_bytes(segment).decode()
     except UnicodeDecodeError as error:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any, NoReturn
 
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 from starlette.exceptions import HTTPException
 from starlette.responses import Response, StreamingResponse
@@ -92,11 +93,17 @@ class Transcoder:
         except (DomainError, PeerFailed) as error:
             return problem.of_error(error, client_path).response()
 
+    def knows(self, scope: Scope) -> bool:
+        """Whether the path of a request is one of the contracts'."""
+        try:
+            return bool(self.bindings.match(_raw_path(scope)))
+        except BadPath:
+            return True
+
     def _find(self, scope: Scope) -> tuple[Binding, dict[str, str]]:
-        raw = scope.get("raw_path") or scope["path"].encode()
         verb = scope["method"]
         try:
-            found = self.bindings.match(raw.decode("latin-1"))
+            found = self.bindings.match(_raw_path(scope))
         except BadPath as error:
             raise fault("path", "PATH_ENCODING", "must be percent-encoded UTF-8 without NUL and slash") from error
         if not found:
@@ -123,6 +130,11 @@ class Transcoder:
         frame = _event if as_events else _line
         media_type = "text/event-stream" if as_events else "application/x-ndjson"
         return StreamingResponse(_frames(first, messages, frame), media_type=media_type)
+
+
+def _raw_path(scope: Scope) -> str:
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    return raw.decode("latin-1")
 
 
 def _client_path(binding: Binding, path: str) -> str:
@@ -177,11 +189,16 @@ def _json_body(binding: Binding, headers: Mapping[str, str], body: bytes) -> Any
 
 def _json_response(reply: Message) -> Response:
     headers = {}
-    if "etag" in reply.DESCRIPTOR.fields_by_name:
+    if _has_etag(reply.DESCRIPTOR):
         etag = get_text(reply, "etag")
         if etag:
             headers["ETag"] = etag if etag.startswith('"') else f'"{etag}"'
     return Response(to_json(reply), 200, headers, "application/json")
+
+
+@cache
+def _has_etag(descriptor: Descriptor) -> bool:
+    return "etag" in descriptor.fields_by_name
 
 
 async def _frames(

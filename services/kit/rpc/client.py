@@ -7,12 +7,12 @@ import json
 import random
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any, Protocol, TypeVar, cast
 
 import grpc
 from google.protobuf.message import Message
-from opentelemetry.trace import Span, SpanKind, StatusCode
+from opentelemetry.trace import SpanKind, StatusCode
 
 from kit import telemetry
 from kit.rpc import deadlines, status
@@ -24,6 +24,7 @@ R = TypeVar("R", bound=Message)
 _TRIES = 3
 _FIRST_PAUSE = 0.05
 _SECONDS = telemetry.histogram("dealerloop_rpc_client_seconds", "Duration of calls made", ("method", "code"))
+_seconds = cache(_SECONDS.labels)
 _SERVICE_CONFIG = json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})
 _OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.service_config", _SERVICE_CONFIG),
@@ -96,19 +97,17 @@ class Peer:
             send = self._open().unary_unary(f"/{method}", type(request).SerializeToString, response_type.FromString)
             self._unary[method, response_type] = send
         until = time.monotonic() + deadlines.left(timeout)
-        tries = _TRIES if is_repeatable(request) else 1
-        async with _observed(method):
-            metadata = self._metadata(token)
-            for number in range(1, tries + 1):
-                try:
-                    return cast(R, await self._once(send, request, metadata, until))
-                except grpc.aio.AioRpcError as error:
-                    pause = _pause(number)
-                    final = number == tries or time.monotonic() + pause >= until
-                    if error.code() is not grpc.StatusCode.UNAVAILABLE or final:
-                        raise status.from_rpc_error(error) from error
-                await asyncio.sleep(pause)
-        raise AssertionError("the last try returns or raises")
+        started = time.perf_counter()
+        code = "OK"
+        with telemetry.span(method, SpanKind.CLIENT) as span:
+            try:
+                return cast(R, await self._tried(send, request, self._metadata(token), until))
+            except BaseException as error:
+                code = _code(error)
+                span.set_status(StatusCode.ERROR, code)
+                raise
+            finally:
+                _seconds(method, code).observe(time.perf_counter() - started)
 
     async def stream(
         self,
@@ -148,11 +147,21 @@ class Peer:
         if channel is not None:
             await channel.close(1)
 
-    async def _once(self, send: Any, request: Message, metadata: Any, until: float) -> Any:
-        seconds = until - time.monotonic()
-        if seconds <= 0:
-            raise status.OutOfTime
-        return await send(request, timeout=seconds, metadata=metadata)
+    async def _tried(self, send: Any, request: Message, metadata: Any, until: float) -> Any:
+        number = 0
+        while True:
+            number += 1
+            seconds = until - time.monotonic()
+            if seconds <= 0:
+                raise status.OutOfTime
+            try:
+                return await send(request, timeout=seconds, metadata=metadata)
+            except grpc.aio.AioRpcError as error:
+                pause = _pause(number)
+                final = number == _TRIES or time.monotonic() + pause >= until
+                if error.code() is not grpc.StatusCode.UNAVAILABLE or final or not is_repeatable(request):
+                    raise status.from_rpc_error(error) from error
+            await asyncio.sleep(pause)
 
     def _open(self) -> grpc.aio.Channel:
         if self._channel is None:
@@ -173,23 +182,6 @@ def is_repeatable(request: Message) -> bool:
     if REQUEST_ID not in request.DESCRIPTOR.fields_by_name:
         return True
     return bool(getattr(request, REQUEST_ID))
-
-
-@asynccontextmanager
-async def _observed(method: str) -> AsyncIterator[Span]:
-    started = time.perf_counter()
-    code = "OK"
-    with telemetry.tracer().start_as_current_span(
-        method, kind=SpanKind.CLIENT, record_exception=False, set_status_on_exception=False
-    ) as span:
-        try:
-            yield span
-        except BaseException as error:
-            code = _code(error)
-            span.set_status(StatusCode.ERROR, code)
-            raise
-        finally:
-            _SECONDS.labels(method, code).observe(time.perf_counter() - started)
 
 
 def _code(error: BaseException) -> str:

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, cast
 
 import grpc
@@ -33,6 +34,7 @@ log = structlog.get_logger()
 _TRIES = 3
 _BEARER = "Bearer "
 _SECONDS = telemetry.histogram("dealerloop_rpc_server_seconds", "Duration of served calls", ("method", "code"))
+_seconds = cache(_SECONDS.labels)
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
 UnaryHandler = Callable[[bytes, Context], Awaitable[bytes]]
@@ -153,13 +155,11 @@ class Pipeline:
         remaining = cast("float | None", context.time_remaining())
         seconds = default_seconds if remaining is None else remaining
         deadlines.begin(seconds)
-        parent = telemetry.extract({k: v for k, v in _metadata(context) if k in {"traceparent", "tracestate"}})
+        parent = telemetry.extract({k: v for k, v in _metadata(context) if k in telemetry.TRACE_HEADERS})
         started = time.perf_counter()
         error: DomainError | None = None
         code = grpc.StatusCode.CANCELLED
-        with telemetry.tracer().start_as_current_span(
-            method.name, parent, SpanKind.SERVER, record_exception=False, set_status_on_exception=False
-        ) as span:
+        with telemetry.span(method.name, SpanKind.SERVER, parent) as span:
             try:
                 async with asyncio.timeout(seconds) as deadline:
                     await work()
@@ -183,10 +183,11 @@ class Pipeline:
                     log.exception("rpc.failed", method=method.name)
                 span.set_status(StatusCode.ERROR, code.name)
             finally:
-                span.set_attributes(
-                    {"rpc.system": "grpc", "rpc.method": method.name, "rpc.grpc.status_code": code.value[0]}
-                )
-                _SECONDS.labels(method.name, code.name).observe(time.perf_counter() - started)
+                if span.is_recording():
+                    span.set_attributes(
+                        {"rpc.system": "grpc", "rpc.method": method.name, "rpc.grpc.status_code": code.value[0]}
+                    )
+                _seconds(method.name, code.name).observe(time.perf_counter() - started)
         if error is not None:
             told = status.to_status(error)
             await context.abort(code, told.message, status.trailing(told))

@@ -28,7 +28,9 @@ async def test_a_delivery_makes_its_plan_once_however_often_it_is_told(care: Car
     told = await care.told(events_pb2.CarePlanned)
     [survey] = await care.surveys()
     assert len(follow_ups) == SHIPPED
-    assert [(event.delivery_id, event.follow_ups) for event in told] == [(recorded().delivery_id, SHIPPED)]
+    assert [(event.delivery_id, event.version, event.follow_ups) for event in told] == [
+        (recorded().delivery_id, recorded().delivery.version, SHIPPED)
+    ]
     assert survey.name.endswith(told[0].survey_id)
     assert follow_ups["CAD-02/1"].survey == survey.name
 
@@ -166,6 +168,7 @@ async def test_a_first_service_that_was_made_closes_its_follow_ups(care: CareDes
     }
     told = await care.told(events_pb2.FollowUpFinished)
     assert sorted(event.step for event in told) == ["CAD-07", "CAD-07b", "CAD-08"]
+    assert all(f'"{event.version:x}"' == after[f"{event.step}/1"].etag for event in told)
 
 
 async def test_another_visit_closes_nothing(care: CareDesk) -> None:
@@ -190,6 +193,7 @@ async def test_a_window_that_closes_is_missed_and_the_next_one_has_its_timer(car
     [event] = await care.told(events_pb2.FollowUpFinished)
     assert event.result == events_pb2.FollowUpFinished.RESULT_MISSED
     assert (event.owner_id, event.window_end_date) == ("li-lei", "2026-05-20")
+    assert f'"{event.version:x}"' == after["CAD-01/1"].etag
     [following] = await care.rows("select due_at from timer where kind = 'care.window'")
     # The end of D+3, when the survey call and the use check end.
     assert following["due_at"] == timer["due_at"] + timedelta(days=3)

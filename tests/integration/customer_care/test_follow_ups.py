@@ -37,6 +37,7 @@ async def test_a_customer_who_was_reached_is_done(care: CareDesk, calls: dict[st
     assert attempt.attempt_time.ToDatetime(tzinfo=UTC) == NOW
     [event] = await care.told(events_pb2.FollowUpFinished)
     assert event.result == events_pb2.FollowUpFinished.RESULT_REACHED
+    assert f'"{event.version:x}"' == done.etag
     assert event.finish_time.ToDatetime(tzinfo=UTC) == NOW
 
 

@@ -10,7 +10,7 @@ import pytest
 from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.api.decoding import MAX_FAULTS, Faults, decode
@@ -21,9 +21,11 @@ from tests.support import echo
 _F = FieldDescriptor
 _SIGNED_32 = st.integers(-(2**31), 2**31 - 1)
 _SIGNED_64 = st.integers(-(2**63), 2**63 - 1)
+_LARGEST_FLOAT = 3.4028234663852886e38
 _SCALARS: dict[int, st.SearchStrategy[Any]] = {
     _F.TYPE_DOUBLE: st.floats(),
-    _F.TYPE_FLOAT: st.floats(width=32),
+    # Protobuf cannot read back what it writes for the very largest one: its shortest decimal form lies above it.
+    _F.TYPE_FLOAT: st.floats(width=32).filter(lambda value: abs(value) != _LARGEST_FLOAT),
     _F.TYPE_INT32: _SIGNED_32,
     _F.TYPE_SINT32: _SIGNED_32,
     _F.TYPE_INT64: _SIGNED_64,
@@ -93,7 +95,6 @@ def _decoded(name: str, value: Any) -> tuple[Message, dict[str, str]]:
     return message, {fault.field: fault.rule for fault in faults.all}
 
 
-@settings(max_examples=60, deadline=None)
 @given(_VALUES)
 def test_the_json_is_what_protobuf_itself_would_write(value: dict[str, Any]) -> None:
     message = echo.make("Everything", **value)
@@ -103,7 +104,6 @@ def test_the_json_is_what_protobuf_itself_would_write(value: dict[str, Any]) -> 
     assert ours == json_format.MessageToDict(message, always_print_fields_with_no_presence=True)
 
 
-@settings(max_examples=60, deadline=None)
 @given(_VALUES)
 def test_what_protobuf_writes_is_read_as_protobuf_reads_it(value: dict[str, Any]) -> None:
     message = echo.make("Everything", **value)

@@ -16,6 +16,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
 from dealership.stores import create_store_table
+from kit.db.migrate import service_role
 from kit.db.rls import create_scope_functions, grant_tables, protect_related_rows, protect_store_rows
 from kit.db.tables import create_kit_tables
 
@@ -44,8 +45,10 @@ def upgrade() -> None:
     for table in _STORE_TABLES:
         protect_store_rows(op, table)
     protect_related_rows(op, "first_service", "care_plan", "vin", table_key="vin")
-    configuration = ("store", "cadence_template", "cadence_template_version", "questionnaire_version")
+    configuration = ("store", "cadence_template", "cadence_template_version")
     grant_tables(op, *configuration, *_STORE_TABLES, "first_service")
+    # Published versions are immutable: a new version of a questionnaire comes by migration, the service only reads it.
+    op.execute(f'GRANT SELECT ON questionnaire_version TO "{service_role(op)}"')
     _seed()
 
 

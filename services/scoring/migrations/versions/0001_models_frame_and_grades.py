@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from dealership.stores import TABLE, create_store_table
+from kit.db.migrate import service_role
 from kit.db.rls import create_scope_functions, grant_tables, protect_store_rows
 from kit.db.tables import create_kit_tables
 
@@ -90,7 +91,9 @@ def upgrade() -> None:
         op.execute(statement)
     for table in ("sample_frame", "response", "grade_cell"):
         protect_store_rows(op, table)
-    grant_tables(op, TABLE, "satisfaction_model_version", "sample_frame", "response", "grade_cell")
+    grant_tables(op, TABLE, "sample_frame", "response", "grade_cell")
+    # Published versions are immutable: the service only reads them, a new version comes by migration.
+    op.execute(f'GRANT SELECT ON satisfaction_model_version TO "{service_role(op)}"')
     _publish("ssi-five-factor", 1)
 
 

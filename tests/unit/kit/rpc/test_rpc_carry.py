@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, timezone
 from enum import Enum
@@ -138,37 +137,3 @@ def test_a_day_that_is_not_in_the_calendar_is_refused() -> None:
         values(Thing(due_date="2026-02-29"), "due_date")
 
     assert [(found.field, found.rule) for found in refused.value.violations] == [("due_date", "DATE")]
-
-
-def test_carrying_costs_little_more_than_making_the_message_by_hand() -> None:
-    row = ThingRow()
-
-    def by_hand() -> Thing:
-        return Thing(
-            title=row.title,
-            state=2,
-            due_date=row.due_date.isoformat() if row.due_date else "",
-            make_time=row.make_time,
-            span=row.span,
-            price_minor=row.price_minor,
-            owner_id=str(row.owner_id),
-            seal=row.seal,
-            part=Part(label="leg", weight=3),
-            parts=[Part(label=part.label, weight=part.weight) for part in row.parts],
-            parts_by_place={key: Part(label=part.label, weight=0) for key, part in row.parts_by_place.items()},
-            tags=row.tags,
-            labels=row.labels,
-            history=[1, 2],
-        )
-
-    def best(make: object) -> float:
-        assert callable(make)
-        times = []
-        for _ in range(7):
-            started = time.perf_counter()
-            for _ in range(200):
-                make()
-            times.append(time.perf_counter() - started)
-        return min(times)
-
-    assert best(lambda: carry(row, Thing)) < 3 * best(by_hand)
