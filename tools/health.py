@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -13,6 +14,8 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 ASK_SECONDS = 2.0
+POSTGRES_PORT = 5432
+NATS_PORT = 4222
 
 
 def is_serving(address: str) -> bool:
@@ -41,6 +44,17 @@ def is_ready(url: str) -> bool:
 def is_well(address: str) -> bool:
     """Whether a service is ready, by whichever way its address offers."""
     return is_ready(address) if address.startswith("http") else is_serving(address)
+
+
+def answers(url: str) -> bool:
+    """Whether somebody listens at the first host:port of an address."""
+    first = urlsplit(url.split(",", 1)[0])
+    try:
+        port = first.port or (NATS_PORT if first.scheme in {"nats", "tls"} else POSTGRES_PORT)
+        with socket.create_connection((first.hostname or "", port), timeout=ASK_SECONDS):
+            return True
+    except (OSError, ValueError):
+        return False
 
 
 def can_log_in(url: str, user: str, password: str) -> bool:

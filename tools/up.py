@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+from urllib.parse import urlsplit
 
 import psutil
 
@@ -118,6 +119,9 @@ def _check_machine(wishes: plan.Wishes, places: Places) -> None:
         binaries.postgres_folder()
     if not wishes.nats_url:
         binaries.nats_server()
+    for name, url in (("DATABASE_URL", wishes.database_url), ("NATS_URL", wishes.nats_url)):
+        if url and not health.answers(url):
+            raise Trouble(f"Nothing answers at the address in {name} ({urlsplit(url).netloc.rpartition('@')[2]}).")
     place = next(folder for folder in (places.state, *places.state.parents) if folder.exists())
     free = shutil.disk_usage(place).free
     if free < FREE_BYTES:

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from gateway.api import bindings, descriptors, docs, openapi, problem
 from gateway.api.guard import Guard
-from gateway.api.transcoder import Transcoder
+from gateway.api.transcoder import Transcoder, nothing_there
 from gateway.survey_page.routes import router as survey_router
 from kit.errors import DomainError, FieldViolation
 from kit.rpc.client import Peer
@@ -58,13 +58,15 @@ def create_app(ctx: Context, routers: Sequence[APIRouter] = (), *, ready: Readin
             DomainError: _domain_problem,
         },
     )
+    # The API itself is answered before the routes of the pages: nearly every request is for it.
+    app.add_middleware(lambda pages: Transcoder(bound, ctx.peer, otherwise=pages))
     app.add_middleware(Guard)
     _add_fixed(app, "/openapi.json", orjson.dumps(document), "application/json")
     docs.add_routes(app, document)
     _add_health(app, ready)
     for each in (*routers, survey_router(ctx)):
         app.include_router(each)
-    app.router.default = Transcoder(bound, ctx.peer)
+    app.router.default = nothing_there
     return app
 
 

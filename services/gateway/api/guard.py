@@ -50,9 +50,7 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        sent = [
-            (name.decode(), value.decode("latin-1")) for name, value in scope["headers"] if name in _TRACE_HEADERS
-        ]
+        sent = [(name.decode(), value.decode("latin-1")) for name, value in scope["headers"] if name in _TRACE_HEADERS]
         with telemetry.span("http", SpanKind.SERVER, telemetry.extract(dict(sent))) as span:
             made_up = None if span.get_span_context().is_valid else otel_context.attach(_with_own_trace())
             try:

@@ -11,7 +11,7 @@ from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 from starlette.exceptions import HTTPException
 from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.api import problem
 from gateway.api.bindings import Binding, Bindings
@@ -41,30 +41,40 @@ class Refused(Exception):
 
 
 class Transcoder:
-    """Answers every request for a path of the contracts, and 404 for any other.
+    """Answers every request for a path of the contracts, and leaves any other to `otherwise`, or else says 404.
 
     `peer` gives the connection to a service; `seconds` the deadline of an RPC by its full proto name, where it is not
     the usual one.
     """
 
     def __init__(
-        self, bindings: Bindings, peer: Callable[[str], Peer], *, seconds: Mapping[str, float] | None = None
+        self,
+        bindings: Bindings,
+        peer: Callable[[str], Peer],
+        *,
+        seconds: Mapping[str, float] | None = None,
+        otherwise: ASGIApp | None = None,
     ) -> None:
         self.bindings = bindings
         self._peer = peer
         self._seconds = dict(seconds or {})
+        self._otherwise = otherwise or nothing_there
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one HTTP request."""
         if scope["type"] != "http":
-            raise HTTPException(404)
+            await self._otherwise(scope, receive, send)
+            return
         response = await self._answer(scope, receive)
         await response(scope, receive, send)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Response:
+    async def _answer(self, scope: Scope, receive: Receive) -> ASGIApp:
         client_path: Callable[[str], str] = str
         try:
-            binding, variables = self._find(scope)
+            found = self._find(scope)
+            if found is None:
+                return self._otherwise
+            binding, variables = found
             client_path = partial(_client_path, binding)
             headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
             token = None if binding.public else _token(headers)
@@ -93,21 +103,15 @@ class Transcoder:
         except (DomainError, PeerFailed) as error:
             return problem.of_error(error, client_path).response()
 
-    def knows(self, scope: Scope) -> bool:
-        """Whether the path of a request is one of the contracts'."""
-        try:
-            return bool(self.bindings.match(_raw_path(scope)))
-        except BadPath:
-            return True
-
-    def _find(self, scope: Scope) -> tuple[Binding, dict[str, str]]:
+    def _find(self, scope: Scope) -> tuple[Binding, dict[str, str]] | None:
+        raw = scope.get("raw_path") or scope["path"].encode()
         verb = scope["method"]
         try:
-            found = self.bindings.match(_raw_path(scope))
+            found = self.bindings.match(raw.decode("latin-1"))
         except BadPath as error:
             raise fault("path", "PATH_ENCODING", "must be percent-encoded UTF-8 without NUL and slash") from error
         if not found:
-            raise Refused(problem.of_http(404, "There is no such path in this API.").response())
+            return None
         chosen = found.get("GET" if verb == "HEAD" else verb)
         if chosen is None:
             _refuse_verb(found.keys(), verb)
@@ -132,9 +136,9 @@ class Transcoder:
         return StreamingResponse(_frames(first, messages, frame), media_type=media_type)
 
 
-def _raw_path(scope: Scope) -> str:
-    raw: bytes = scope.get("raw_path") or scope["path"].encode()
-    return raw.decode("latin-1")
+async def nothing_there(_scope: Scope, _receive: Receive, _send: Send) -> NoReturn:
+    """The answer to a path that nobody knows."""
+    raise HTTPException(404, "There is no such path in this API.")
 
 
 def _client_path(binding: Binding, path: str) -> str:

@@ -103,11 +103,10 @@ async def on_server(url: str, work: Callable[[Any], Awaitable[None]]) -> None:
 
 
 async def secure_database(connection: Any, database: str, service: str, naming: Naming = PLAIN) -> None:
-    """Lets only the service's two roles in, and tells migrations the role to grant to; a clone needs this anew."""
+    """Lets only the service's two roles in; a clone needs this anew."""
     owner, application = naming.owner(service), naming.application(service)
     await connection.execute(f'REVOKE ALL ON DATABASE "{database}" FROM PUBLIC')
     await connection.execute(f'GRANT CONNECT ON DATABASE "{database}" TO "{owner}", "{application}"')
-    await connection.execute(f"ALTER DATABASE \"{database}\" SET dealerloop.service_role = '{application}'")
 
 
 def address(server_url: str, user: str, password: str, database: str) -> str:
@@ -139,12 +138,20 @@ async def _provide_role(connection: Any, role: str, password: str) -> None:
     await connection.execute(f"ALTER ROLE \"{role}\" WITH LOGIN PASSWORD '{password}'")
 
 
-if __name__ == "__main__":
-    # python -m kit.local.provision SERVICE…, with the secrets in the environment, where other users cannot read them
+def main() -> None:
+    """`python -m kit.local.provision SERVICE…`; the secrets come in the environment, where other users cannot look."""
     import os
     import sys
 
+    import asyncpg
+
     try:
         provision(os.environ["DEALERLOOP_SUPERUSER_URL"], sys.argv[1:], os.environ["DEALERLOOP_ROLE_SECRET"])
-    except (ProvisionError, OSError) as error:
+    except ProvisionError as error:
         raise SystemExit(str(error)) from None
+    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise SystemExit(f"PostgreSQL cannot be used: {error or type(error).__name__}") from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""`python -m <service> rpc|worker|all|migrate|dlq`: reads the settings, runs, ends with a code and a plain sentence."""
+"""`python -m <service> rpc|worker|all|migrate|dlq|epoch`: reads the settings, runs, ends with a code and a word."""
 
 import argparse
 import asyncio
@@ -12,7 +12,9 @@ import uvloop
 
 from kit import log as logs
 from kit import telemetry
+from kit.db.engine import raw_connection
 from kit.db.schema import SchemaBehindError
+from kit.db.scope import Scope
 from kit.keys import KeyFileError
 from kit.rpc.access import ContractError
 from kit.rpc.server import PortTaken
@@ -45,7 +47,7 @@ def main(
     arguments = _parser(name).parse_args(argv)
     try:
         settings = load(settings_type)
-        # A person reads the dead letters: only what went wrong may stand between the lines.
+        # A person reads what these print: only what went wrong may stand between the lines.
         logs.configure(name, "error" if arguments.mode == "dlq" else settings.log_level)
         if arguments.mode == "migrate":
             _migrate(migrations or name, settings)
@@ -54,6 +56,9 @@ def main(
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             if arguments.mode == "dlq":
                 sys.exit(runner.run(_dead_letters(name, build, settings, arguments)))
+            if arguments.mode == "epoch":
+                runner.run(_new_epoch(name, settings, arguments.reason))
+                sys.exit(0)
             runner.run(_serve(name, build, settings, Parts[arguments.mode.upper()]))
     except _CANNOT_START as error:
         sys.stderr.write(f"{error}\n")
@@ -71,6 +76,8 @@ def _parser(name: str) -> argparse.ArgumentParser:
     modes.add_parser("worker", help="publish, consume and keep timers")
     modes.add_parser("all", help="both in one process")
     modes.add_parser("migrate", help="bring the database up to date, then end")
+    epoch = modes.add_parser("epoch", help="after a restore: tell every reader to take this service's data anew")
+    epoch.add_argument("reason", help="what was restored, kept with the new epoch")
     dlq = modes.add_parser("dlq", help="dead letters: what could not be handled").add_subparsers(
         dest="action", required=True
     )
@@ -133,6 +140,19 @@ async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
         return
     task.cancel()
     await asyncio.wait([task])
+
+
+async def _new_epoch(name: str, settings: KitSettings, reason: str) -> None:
+    """Begin a new epoch by hand: a database and a broker that were restored together show no difference."""
+    from kit.messaging.healing import start_epoch
+
+    context = await KitContext.open(settings, name)
+    try:
+        async with context.database.transaction(Scope.system("new epoch")) as session:
+            epoch = await start_epoch(await raw_connection(session), reason, context.clock.now())
+        sys.stdout.write(f"Epoch {epoch} of {name} has begun; its readers rebuild when its next event arrives.\n")
+    finally:
+        await context.close()
 
 
 async def _dead_letters(name: str, build: Build, settings: KitSettings, arguments: argparse.Namespace) -> int:

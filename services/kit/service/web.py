@@ -35,6 +35,8 @@ class WebServer:
             access_log=False,
             server_header=False,
             date_header=True,
+            # Nothing here asks where a request came from, so nobody need be believed about it.
+            proxy_headers=False,
             http="httptools",
             ws="none",
             timeout_graceful_shutdown=max(1, round(grace)),

@@ -8,6 +8,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from pathlib import Path
 
+import asyncpg
 import httpx
 import psutil
 import pytest
@@ -42,6 +43,22 @@ def environment(sample_urls: DatabaseUrls, nats_url: str, tmp_path: Path) -> dic
 @pytest.fixture
 def unmigrated(empty_database: DatabaseUrls, nats_url: str, tmp_path: Path) -> dict[str, str]:
     return environment_for(empty_database, nats_url, tmp_path)
+
+
+async def test_an_operator_begins_a_new_epoch_after_a_restore(
+    environment: dict[str, str], sample_urls: DatabaseUrls
+) -> None:
+    code, said, _ = await outcome(environment, "epoch", "restored from Friday's backup")
+
+    connection = await asyncpg.connect(sample_urls.database_url)
+    try:
+        epoch, reason = await connection.fetchrow("SELECT epoch, reason FROM epoch")
+    finally:
+        await connection.close()
+    assert code == 0
+    assert f"Epoch {epoch} of {NAME} has begun" in said
+    assert epoch > 1
+    assert reason == "restored from Friday's backup"
 
 
 async def spawn(environment: dict[str, str], *arguments: str) -> Process:

@@ -16,15 +16,11 @@ async def test_a_database_belongs_to_its_owner_and_lets_the_service_in(postgres_
     owner = await asyncpg.connect(urls.migration_url)
     await owner.execute("create table note (id int)")
     service = await asyncpg.connect(urls.database_url)
-    role = await service.fetchrow(
-        "select rolsuper, rolbypassrls, current_user as name,"
-        " current_setting('dealerloop.service_role') as service_role"
-        " from pg_roles where rolname = current_user"
-    )
+    role = await service.fetchrow("select rolsuper, rolbypassrls, rolname from pg_roles where rolname = current_user")
 
     assert role is not None
     assert (role["rolsuper"], role["rolbypassrls"]) == (False, False)
-    assert role["service_role"] == role["name"] == postgres_server.naming.application("sales")
+    assert role["rolname"] == postgres_server.naming.application("sales")
     await owner.close()
     await service.close()
     postgres_server.drop(urls.name)
