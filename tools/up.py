@@ -29,6 +29,7 @@ HELP = """Starts PostgreSQL, NATS and the five services on this machine and wait
   DEALERLOOP_ADMIN_PASSWORD  the first administrator's password; otherwise one is made and printed once
   DATABASE_URL               a PostgreSQL 18 server to use instead of a local one; a role that may create roles
   NATS_URL                   a NATS server with JetStream to use instead of a local one
+  DEALERLOOP_STATE           another folder for all data than .dealerloop/, to run a second copy
 
 All data lie in .dealerloop/ and survive `down`; `reset` removes them."""
 READY_SECONDS = 90.0

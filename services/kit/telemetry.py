@@ -1,5 +1,6 @@
 """Traces and metrics: who called whom, how long it took, how far behind the queues are."""
 
+import traceback
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -114,9 +115,47 @@ def keep_failure(name: str, failure: BaseException, *, tracer: trace.Tracer | No
     )
     inside = trace.set_span_in_context(trace.NonRecordingSpan(parent))
     span = (tracer or trace.get_tracer("dealerloop")).start_span(name, inside)
-    span.record_exception(failure)
-    span.set_status(trace.StatusCode.ERROR, type(failure).__name__)
+    note_failure(span, failure)
     span.end()
+
+
+def note_failure(span: trace.Span, failure: BaseException) -> None:
+    """Marks a span as failed with the kind of the error and where it was raised.
+
+    Never with its text: drivers and libraries repeat values in there, and values may be personal data.
+    """
+    if not span.is_recording():
+        return
+    kind = type(failure).__name__
+    place = "".join(traceback.format_tb(failure.__traceback__))
+    span.add_event("exception", {"exception.type": kind, "exception.stacktrace": place})
+    span.set_status(trace.StatusCode.ERROR, kind)
+
+
+@contextmanager
+def work_span(
+    name: str,
+    kind: trace.SpanKind = trace.SpanKind.INTERNAL,
+    *,
+    parent: Context | None = None,
+    links: Sequence[trace.Link] = (),
+    attributes: Mapping[str, str | int] | None = None,
+) -> Iterator[None]:
+    """A span around work that nobody waits for, such as a batch of events; a failure is noted in it and goes on."""
+    with tracer().start_as_current_span(
+        name,
+        parent,
+        kind,
+        links=links,
+        attributes=attributes,
+        record_exception=False,
+        set_status_on_exception=False,
+    ) as made:
+        try:
+            yield
+        except Exception as failure:
+            note_failure(made, failure)
+            raise
 
 
 @cache

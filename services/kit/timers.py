@@ -30,6 +30,7 @@ from kit.messaging.verdict import Verdict, judge, without_values
 LONGEST_SLEEP_SECONDS: Final = 5.0
 """The timers are looked at this often even when nobody rang: another process may have scheduled one."""
 _SHORTEST_SLEEP_SECONDS: Final = 0.2
+_GATHER_SECONDS: Final = 0.1
 FIRST_BACKOFF: Final = timedelta(seconds=5)
 LONGEST_BACKOFF: Final = timedelta(minutes=30)
 _ALERT_AT_ATTEMPT: Final = 5
@@ -161,7 +162,7 @@ class TimerWorker:
             while not self._stopping and self._handlers:
                 self._rung.clear()
                 try:
-                    sleep = 0.0 if await self.fire_due() else await self._until_next()
+                    sleep = await self._work()
                     failures = 0
                 except Exception as error:  # the worker outlives everything; what it meets is told
                     failures += 1
@@ -172,30 +173,38 @@ class TimerWorker:
                 if sleep > 0:
                     with suppress(TimeoutError):
                         await asyncio.wait_for(self._rung.wait(), sleep)
+                        # Many transactions in a row ring often, and nearly always for a time that is far away.
+                        await asyncio.sleep(min(sleep, _GATHER_SECONDS))
 
     async def fire_due(self) -> int:
         """Fires what is due now, one batch per kind; returns how many timers were tried."""
-        fired = 0
-        now = self._clock.now()
-        for kind in await self._due_kinds(now):
-            fired += await self._fire(kind, now)
-        return fired
+        return await self._fire_those(await self._next_times(), self._clock.now())
 
     async def next_due(self) -> datetime | None:
         """When the next timer of these kinds wakes; None when there is none."""
         times = [due for _, due in await self._next_times() if due is not None]
         return min(times, default=None)
 
-    async def _due_kinds(self, now: datetime) -> list[str]:
-        return [kind for kind, due in await self._next_times() if due is not None and due <= now]
+    async def _work(self) -> float:
+        """Fires what is due; returns for how many seconds there is nothing to do then."""
+        now = self._clock.now()
+        times = await self._next_times()
+        return 0.0 if await self._fire_those(times, now) else self._until_next(times)
+
+    async def _fire_those(self, times: Sequence[tuple[str, datetime | None]], now: datetime) -> int:
+        fired = 0
+        for kind, due in times:
+            if due is not None and due <= now:
+                fired += await self._fire(kind, now)
+        return fired
 
     async def _next_times(self) -> list[tuple[str, datetime | None]]:
         async with self._database.transaction(Scope.system("timers"), read_only=True) as session:
             connection = await raw_connection(session)
             return [(row[0], row[1]) for row in await connection.fetch(_NEXT, list(self._handlers))]
 
-    async def _until_next(self) -> float:
-        due = await self.next_due()
+    def _until_next(self, times: Sequence[tuple[str, datetime | None]]) -> float:
+        due = min((due for _, due in times if due is not None), default=None)
         if due is None:
             return LONGEST_SLEEP_SECONDS
         # At least a moment: rows that another worker holds are due, but not ours.
@@ -245,7 +254,7 @@ class TimerWorker:
         late = (now - items[0].due_at).total_seconds()
         telemetry.gauge("dealerloop_timer_late_seconds", "Lateness of the last timers.", _LABELS).labels(kind).set(late)
         started = monotonic()
-        with telemetry.tracer().start_as_current_span(f"fire {kind}", attributes={"timers.count": len(items)}):
+        with telemetry.work_span(f"fire {kind}", attributes={"timers.count": len(items)}):
             await self._handlers[kind](Firing(session, kind, items, now))
         telemetry.counter("dealerloop_timers_fired_total", "Timers fired.", _LABELS).labels(kind).inc(len(items))
         log.debug("timers.fired", kind=kind, count=len(items), seconds=round(monotonic() - started, 3))

@@ -22,7 +22,10 @@ class ProvisionError(Exception):
 
 @dataclass(frozen=True)
 class Naming:
-    """How roles and databases are called; a prefix keeps tests on a shared server away from real data."""
+    """How roles and databases are called; a prefix keeps tests on a shared server away from real data.
+
+    Migrations find the role to grant to by these endings: what `…_owner` makes, `…_app` may use.
+    """
 
     prefix: str = ""
 

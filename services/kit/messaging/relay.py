@@ -117,7 +117,8 @@ class Relay:
                     await self._pause(pause_after(failures))
                     continue
                 failures = 0
-                if not published:
+                # Less than a full batch was all there was; who commits after the look rings.
+                if published < self._batch_size:
                     with suppress(TimeoutError):
                         await asyncio.wait_for(self._rung.wait(), POLL_SECONDS)
         await self._publish_the_rest()

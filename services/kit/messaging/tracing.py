@@ -22,10 +22,10 @@ def consuming(durable: str, events: Sequence[Event]) -> Iterator[None]:
     traced = [event for event in events if event.headers.get(TRACE_PARENT, "").endswith(_SAMPLED)]
     contexts = [telemetry.extract(event.headers) for event in traced[:_MOST_LINKS]]
     parent = contexts[0] if len(events) == 1 and contexts else None
-    with telemetry.tracer().start_as_current_span(
+    with telemetry.work_span(
         f"handle {durable}",
-        context=parent,
-        kind=trace.SpanKind.CONSUMER,
+        trace.SpanKind.CONSUMER,
+        parent=parent,
         links=[trace.Link(trace.get_current_span(context).get_span_context()) for context in contexts],
         attributes={"messaging.system": "nats", "messaging.batch.message_count": len(events)},
     ):

@@ -178,7 +178,7 @@ class Pipeline:
                     log.warning("rpc.database_unavailable", method=method.name, sqlstate=failures.sqlstate(failure))
                 else:
                     code = grpc.StatusCode.INTERNAL
-                    span.record_exception(failure)
+                    telemetry.note_failure(span, failure)
                     telemetry.keep_failure(method.name, failure)
                     log.exception("rpc.failed", method=method.name)
                 span.set_status(StatusCode.ERROR, code.name)

@@ -41,6 +41,18 @@ async def test_a_customer_who_was_reached_is_done(care: CareDesk, calls: dict[st
     assert event.finish_time.ToDatetime(tzinfo=UTC) == NOW
 
 
+async def test_what_was_done_is_left_alone_when_its_window_closes(care: CareDesk, calls: dict[str, FollowUp]) -> None:
+    done = await care.record(calls["CAD-01/1"].name)
+    [timer] = await care.rows("select due_at from timer where kind = 'care.window'")
+    care.clock.set(timer["due_at"])
+
+    await care.fire()
+
+    after = (await care.follow_ups())["CAD-01/1"]
+    assert (after.state, after.etag) == (FollowUp.STATE_REACHED, done.etag)
+    assert len(await care.told(events_pb2.FollowUpFinished)) == 1
+
+
 async def test_three_day_parts_exhaust_a_follow_up(care: CareDesk, calls: dict[str, FollowUp]) -> None:
     name = calls["CAD-02/1"].name
     seen = []

@@ -1,6 +1,7 @@
 """The runner: a tiny service with all its parts, started and stopped as in production."""
 
 import asyncio
+import shutil
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
@@ -15,6 +16,7 @@ from sqlalchemy import text
 from dealerloop.audit.v1.audit_pb2 import ActionRecorded
 from dealerloop.gateway.v1.audit_pb2 import ListAuditRecordsRequest, ListAuditRecordsResponse
 from kit.clock import ManualClock
+from kit.db.migrate import upgrade_async
 from kit.db.schema import SchemaBehindError
 from kit.db.scope import Scope
 from kit.errors import PermissionDenied, Unavailable
@@ -28,6 +30,7 @@ from kit.service import KitContext, Running
 from kit.service.running import Parts
 from kit.settings import KitSettings
 from kit.timers import schedule
+from tests.integration.kit.sample import migrations
 from tests.integration.kit.sample.app import NAME, STREAM, build, write_down
 from tests.support.postgres import DatabaseUrls
 
@@ -249,6 +252,65 @@ async def test_a_newer_database_is_no_hindrance_for_an_older_program(
     await running.start()
 
     await running.stop()
+
+
+EXPAND = """
+from alembic import op
+
+revision, down_revision = "0003", "0002"
+
+
+def upgrade():
+    op.execute("ALTER TABLE note ADD COLUMN mood text")
+    op.execute("UPDATE note SET mood = 'calm'")
+    op.execute("ALTER TABLE note ALTER mood SET DEFAULT 'calm', ALTER mood SET NOT NULL")
+    op.execute("CREATE INDEX note_mood_idx ON note (store_id, mood)")
+    op.execute("ALTER TABLE outbox ADD COLUMN origin text NOT NULL DEFAULT ''")
+    op.execute("ALTER TABLE timer ADD COLUMN origin text NOT NULL DEFAULT ''")
+"""
+
+
+async def test_a_running_program_goes_on_while_its_database_is_upgraded(
+    sample_urls: DatabaseUrls, context: KitContext, reader: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versions = tmp_path / "next_release" / "migrations" / "versions"
+    shutil.copytree(
+        Path(next(iter(migrations.__path__))), versions.parent, ignore=shutil.ignore_patterns("__pycache__")
+    )
+    (versions / "0003_moody_notes.py").write_text(EXPAND)
+    monkeypatch.syspath_prepend(tmp_path)
+    running = Running(build(context), context)
+    await running.start()
+    done = asyncio.Event()
+    keys: list[str] = []
+
+    async def work() -> None:
+        while not done.is_set() or len(keys) < 10:
+            keys.append(f"{len(keys):04}")
+            await set_timer(context, keys[-1])
+            await reader(running.rpc_port)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(work())
+            await eventually(lambda: _is(len(keys) > 3))
+            await upgrade_async(sample_urls.migration_url, "next_release")
+            before = len(keys)
+            await eventually(lambda: _is(len(keys) > before + 3))
+            done.set()
+
+        async def arrived() -> bool:
+            return await reader(running.rpc_port) == keys
+
+        await eventually(arrived)
+    finally:
+        await running.stop()
+    async with context.database.transaction(Scope.group()) as session:
+        assert (await session.execute(text("SELECT count(*) FROM note WHERE mood = 'calm'"))).scalar() == len(keys)
+
+
+async def _is(fact: bool) -> bool:
+    return fact
 
 
 async def test_a_taken_port_stops_the_start_and_leaves_nothing_running(

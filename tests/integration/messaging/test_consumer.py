@@ -6,7 +6,7 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
-from nats.js.api import ConsumerConfig, RawStreamMsg
+from nats.js.api import ConsumerConfig, RawStreamMsg, StreamConfig
 
 from kit.clock import ManualClock
 from kit.messaging import consumer as consumer_module
@@ -162,6 +162,16 @@ async def test_the_streams_have_the_settings_that_the_architecture_names(pond: P
     dead = (await ensure_dlq(pond.jetstream)).config
     assert dead.subjects == ["dlq.>", "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>"]
     assert not dead.max_age
+
+
+async def test_a_stream_that_an_older_version_made_gets_todays_settings(pond: Pond) -> None:
+    old = StreamConfig(name=POND.name, subjects=POND.subjects, max_age=3_600, duplicate_window=60)
+    await pond.jetstream.add_stream(old)
+
+    await ensure_stream(pond.jetstream, POND)
+
+    config = (await pond.jetstream.stream_info(POND.name)).config
+    assert (config.max_age, config.duplicate_window, config.deny_delete) == (30 * 86_400, 3_600, True)
 
 
 async def _publish_again(pond: Pond, message: RawStreamMsg) -> None:

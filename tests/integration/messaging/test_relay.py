@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from nats.js import JetStreamContext
 from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
 from kit import telemetry
 from kit.clock import ManualClock
@@ -158,6 +159,21 @@ async def test_a_refused_event_holds_up_its_key_and_nobody_else(pond: Pond, cloc
     clock.advance(timedelta(seconds=2))
     await pond.publish_all(relay_)
     assert await pond.in_stream() == ["other", "huge", "behind"]
+
+
+async def test_a_key_that_stays_blocked_raises_an_alert_and_is_never_dropped(pond: Pond, clock: ManualClock) -> None:
+    relay_ = pond.relay()
+    await pond.throw("huge", key="bad", text="x" * 2_000_000)
+
+    with capture_logs() as logs:
+        for _ in range(12):
+            await pond.publish_all(relay_)
+            clock.advance(relay.LONGEST_BACKOFF)
+
+    told = [entry["log_level"] for entry in logs if entry["event"] == "outbox.key_blocked"]
+    assert told == ["warning"] * 4 + ["error"] * 8
+    [row] = await pond.fetch("SELECT attempts, publish_time, next_attempt_time FROM outbox")
+    assert tuple(row) == (12, None, clock.now())
 
 
 async def test_an_event_of_another_service_never_leaves(pond: Pond) -> None:

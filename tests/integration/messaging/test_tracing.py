@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from kit import telemetry
+from kit.messaging.subscription import Batch
 from tests.support.pond import Catcher, Pond, drain
 
 CALLER = "00-{trace}-00f067aa0ba902b7-{flags}"
@@ -50,6 +51,23 @@ async def test_a_single_event_is_handled_in_the_trace_of_its_teller(pond: Pond, 
     assert f"{handled.context.trace_id:032x}" == FIRST
     assert handled.parent is not None
     assert handled.parent.span_id == told.context.span_id
+
+
+async def test_a_failure_is_noted_by_its_kind_and_without_its_text(pond: Pond, spans: InMemorySpanExporter) -> None:
+    class Clumsy(Catcher):
+        async def handle(self, batch: Batch) -> None:
+            raise ValueError(f"cannot read {batch.events[0].message}")
+
+    await throw_in_trace(pond, "13800138000", FIRST)
+    await pond.publish_all()
+    consumer = pond.consumer(Clumsy())
+    await drain(consumer)
+    await consumer.close()
+
+    (handled,) = [span for span in spans.get_finished_spans() if span.name == "handle pond-catcher"]
+    assert handled.status.status_code is trace.StatusCode.ERROR
+    assert "ValueError" in handled.to_json()
+    assert "13800138000" not in handled.to_json()
 
 
 async def test_a_batch_has_links_to_all_who_told_its_events(pond: Pond, spans: InMemorySpanExporter) -> None:
