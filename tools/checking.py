@@ -18,6 +18,7 @@ from tools.terminal import BAD, OK, Trouble, note, working
 SOURCES = ("services", "tools", "tests", "bench")
 BUF = Path(sys.executable).with_name("buf")
 _CONFIG = ROOT / "proto" / "buf.yaml"
+_DOCUMENTS = {"docs/api/openapi.json": "gateway.openapi", "docs/api/asyncapi.yaml": "tools.asyncapi"}
 _SHOWN_LINES = 40
 
 
@@ -113,14 +114,14 @@ def _breaking() -> str:
 
 def _documents() -> str:
     """Whether the committed documents are what the sources make."""
-    document = ROOT / "docs" / "api" / "openapi.json"
-    made = _output([sys.executable, "-m", "gateway.openapi"])
-    committed = document.read_text(encoding="utf-8") if document.exists() else ""
-    if made != committed:
-        name = str(document.relative_to(ROOT))
-        lines = difflib.unified_diff(committed.splitlines(), made.splitlines(), name, "made now", lineterm="", n=1)
-        difference = "\n".join(list(lines)[:_SHOWN_LINES])
-        raise Complaint(f"{difference}\n\nMake it anew: .venv/bin/python -m gateway.openapi {name}")
+    for name, module in _DOCUMENTS.items():
+        document = ROOT / name
+        made = _output([sys.executable, "-m", module])
+        committed = document.read_text(encoding="utf-8") if document.exists() else ""
+        if made != committed:
+            lines = difflib.unified_diff(committed.splitlines(), made.splitlines(), name, "made now", lineterm="", n=1)
+            difference = "\n".join(list(lines)[:_SHOWN_LINES])
+            raise Complaint(f"{difference}\n\nMake it anew: .venv/bin/python -m {module} {name}")
     return ""
 
 
