@@ -94,6 +94,7 @@ def build(ctx: KitContext) -> Service:
                 handle=handlers.workshop,
                 source_service=AFTERSALES.service,
                 on_rewind=rebuild_first_services,
+                gather_seconds=0.1,
             ),
             Subscription(
                 name=CONTACTS,
@@ -102,6 +103,7 @@ def build(ctx: KitContext) -> Service:
                 handle=ContactHandlers(contacts).contacts,
                 source_service=SALES.service,
                 on_rewind=rebuild_contacts,
+                gather_seconds=0.1,
             ),
         ],
         timers={WINDOW: WindowTimers(store_cache).fire},

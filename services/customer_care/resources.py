@@ -24,12 +24,12 @@ def delivery_filter(text: str, store_id: str) -> UUID | None:
     if "/" in text:
         parts = names.parse(text, "stores/{store}/deliveries/{delivery}", field="delivery")
         if parts["store"] != store_id:
-            raise invalid("delivery", "DELIVERY_NAME", "a delivery of the store that is listed")
+            raise invalid("delivery", "DELIVERY_NAME", "must be a delivery of the store that is listed")
         last = parts["delivery"]
     try:
         return UUID(last)
     except ValueError:
-        raise invalid("delivery", "DELIVERY_NAME", "the id of a delivery, or its full name") from None
+        raise invalid("delivery", "DELIVERY_NAME", "must be the id of a delivery, or its full name") from None
 
 
 def staff_filter(text: str, store_id: str) -> str | None:
@@ -42,6 +42,6 @@ def staff_filter(text: str, store_id: str) -> str | None:
     store, _, last = text.rpartition("staff/")
     if "/" in last or not last or store not in {"", f"stores/{store_id}/"}:
         raise invalid(
-            "owner", "STAFF_NAME", "the id of a member of staff, or the full name in the store that is listed"
+            "owner", "STAFF_NAME", "must be the id of a member of staff, or the full name in the store that is listed"
         )
     return last

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import date, timedelta
 
 from aftersales.coverage import rules as coverage
 from aftersales.vehicles import rules, service
-from aftersales.visits.rules import past_day
+from aftersales.visits.rules import InvalidVisit, past_day
 from aftersales.warranty import rules as warranty_rules
 from aftersales.warranty import service as warranty
 from aftersales.warranty.values import Circumstance, ComponentGroup, Fault
@@ -22,6 +22,7 @@ from dealerloop.aftersales.v1.vehicles_pb2 import (
 )
 from dealership import vin
 from dealership.stores import get_store
+from kit.errors import InvalidArgument
 from kit.rpc import names
 from kit.rpc.carry import carry
 from kit.rpc.client import Peer
@@ -30,6 +31,12 @@ from kit.rpc.server import Call
 WARRANTY = "stores/{store}/vehicles/{vin}/warranty"
 VEHICLE = "stores/{store}/vehicles/{vin}"
 CLOCK_SKEW = timedelta(minutes=5)
+
+
+class InvalidFault(InvalidArgument):
+    """What is said of the fault breaks rules of its fields."""
+
+    reason = "FAULT_INVALID"
 
 
 class VehicleEdge:
@@ -68,7 +75,7 @@ class VehicleEdge:
         today = store.local_date(call.now + CLOCK_SKEW)
         fault = Fault(
             component_group=ComponentGroup(_plain(vehicles_pb2.ComponentGroup.Name(request.component_group))),
-            date=past_day("fault_date", request.fault_date, today) if request.fault_date else today,
+            date=_fault_date(request.fault_date, today),
             odometer_km=request.odometer_km if request.HasField("odometer_km") else None,
             circumstances=frozenset(
                 Circumstance(vehicles_pb2.Circumstance.Name(seen).removeprefix("CIRCUMSTANCE_"))
@@ -84,6 +91,13 @@ class VehicleEdge:
         """Yield the first service of every vehicle of which anything is known."""
         async for first in service.every_first_service(call.session):
             yield first
+
+
+def _fault_date(text: str, today: date) -> date:
+    try:
+        return past_day("fault_date", text, today) if text else today
+    except InvalidVisit as error:
+        raise InvalidFault(error.message, violations=error.violations) from None
 
 
 def _plain(group: str) -> str:

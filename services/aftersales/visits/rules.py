@@ -95,10 +95,12 @@ def check_odometer(visit: Draft, readings: Iterable[Reading]) -> None:
     earlier = [one for one in known if one.date <= visit.visit_date and one.odometer_km > visit.odometer_km]
     if earlier:
         highest = max(earlier, key=lambda one: one.odometer_km)
-        raise _backwards("ODOMETER_DECREASED", "earlier", highest)
+        raise _backwards(visit.odometer_km, "ODOMETER_DECREASED", "earlier", highest)
     later = [one for one in known if one.date > visit.visit_date and one.odometer_km < visit.odometer_km]
     if later:
-        raise _backwards("ODOMETER_ABOVE_LATER", "later", min(later, key=lambda one: one.odometer_km))
+        raise _backwards(
+            visit.odometer_km, "ODOMETER_ABOVE_LATER", "later", min(later, key=lambda one: one.odometer_km)
+        )
 
 
 def _next_due_date(text: str, visit_date: date) -> date | None:
@@ -113,8 +115,8 @@ def _next_due_date(text: str, visit_date: date) -> date | None:
     return found
 
 
-def _backwards(rule: str, which: str, reading: Reading) -> InvalidVisit:
-    description = f"does not fit the {which} reading of {reading.odometer_km} km on {reading.date}"
+def _backwards(given: int, rule: str, which: str, reading: Reading) -> InvalidVisit:
+    description = f"{given} km does not fit the {which} reading of {reading.odometer_km} km on {reading.date}"
     violation = FieldViolation(f"{_PREFIX}odometer_km", rule, description)
     facts = {"reading_date": reading.date.isoformat(), "reading_km": str(reading.odometer_km)}
     return InvalidVisit(description, metadata=facts, violations=[violation])

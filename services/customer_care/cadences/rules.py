@@ -75,7 +75,9 @@ def _repetition(step: Step, path: str) -> Iterator[FieldViolation]:
     if step.repeat_days and step.repeat_months:
         yield FieldViolation(f"{path}.repeat_months", "REPEAT_EXCLUSIVE", "repeated by days or by months, not by both")
     elif step.occurrences > 1 and not (step.repeat_days or step.repeat_months):
-        yield FieldViolation(f"{path}.repeat_days", "REPEAT_REQUIRED", "several occurrences need a distance")
+        yield FieldViolation(
+            f"{path}.repeat_days", "REPEAT_REQUIRED", "must be given for several occurrences, unless repeatMonths is"
+        )
     elif step.occurrences <= 1 and (step.repeat_days or step.repeat_months):
         yield FieldViolation(f"{path}.occurrences", "REPEAT_UNUSED", "a distance needs several occurrences")
 

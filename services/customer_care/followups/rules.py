@@ -115,13 +115,13 @@ def _check(window: OpenWindow, at: datetime, now: datetime) -> None:
     if window.state is not FollowUpState.PLANNED:
         raise FollowUpFinished("this follow-up has ended", metadata={"state": window.state.value})
     if at > now:
-        raise invalid("attempt.attempt_time", "ATTEMPT_IN_FUTURE", "an attempt is recorded after it was made")
+        raise invalid("attempt.attempt_time", "ATTEMPT_IN_FUTURE", "must not be in the future")
     day = _local(at, window.zone).date()
     days = {"window_start_date": window.start.isoformat(), "window_end_date": window.end.isoformat()}
     if day < window.start:
-        raise FollowUpNotDue("the window has not begun", metadata=days)
+        raise FollowUpNotDue(f"the window begins on {days['window_start_date']}", metadata=days)
     if day > window.end:
-        raise FollowUpWindowClosed("the window has ended", metadata=days)
+        raise FollowUpWindowClosed(f"the window ended on {days['window_end_date']}", metadata=days)
 
 
 def required(window: OpenWindow) -> int:

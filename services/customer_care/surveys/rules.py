@@ -112,4 +112,4 @@ def _mismatch(question: Question, one: Given, path: str) -> Iterator[FieldViolat
         return
     lowest, highest = _SCALES[question.type]
     if one.mark is not None and not lowest <= one.mark <= highest:
-        yield FieldViolation(f"{path}.mark", "MARK_RANGE", f"a mark from {lowest} to {highest}")
+        yield FieldViolation(f"{path}.mark", "MARK_RANGE", f"must be a mark from {lowest} to {highest}")

@@ -237,7 +237,7 @@ def _enum(field: FieldDescriptor) -> Convert:
     def convert(value: Any) -> int:
         number = numbers.get(value) if isinstance(value, str) else None
         if number is None:
-            raise _Wrong("JSON_ENUM", "must be one of " + ", ".join(numbers))
+            raise _Wrong("JSON_ENUM", "must be one of " + ", ".join(name for name, at in numbers.items() if at))
         return number
 
     return convert

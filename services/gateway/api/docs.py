@@ -22,13 +22,15 @@ _CODE = re.compile(r"`([^`]+)`")
 _VERBS = ("get", "post", "put", "patch", "delete")
 _LIMITS = ("minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems", "pattern", "format")
 _WIDEST = 2**31 - 1
+_BASE = "http://127.0.0.1:8080"
+_HOST = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
 
 def add_routes(app: FastAPI, document: Mapping[str, Any]) -> None:
     """Serves the page at /docs."""
     css = (_PAGES / "docs.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
-    body = render(document, css).encode()
+    before, mark, after = render(document, css).encode().partition(_BASE.encode())
     headers = {
         "Content-Security-Policy": (
             f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; frame-ancestors 'none'"
@@ -36,10 +38,17 @@ def add_routes(app: FastAPI, document: Mapping[str, Any]) -> None:
         "Cache-Control": "public, max-age=300",
     }
 
-    async def answer(_: Request) -> Response:
+    async def answer(request: Request) -> Response:
+        body = before + (_base(request).encode() if mark else b"") + after
         return Response(body, media_type="text/html; charset=utf-8", headers=headers)
 
     app.add_route("/docs", answer)
+
+
+def _base(request: Request) -> str:
+    """Where the reader found this page, so that its commands work as they stand."""
+    host = request.headers.get("host", "")
+    return f"{request.url.scheme}://{host}" if _HOST.fullmatch(host) else _BASE
 
 
 def render(document: Mapping[str, Any], css: str) -> str:
@@ -74,6 +83,7 @@ def render(document: Mapping[str, Any], css: str) -> str:
         document=document,
         groups=groups,
         schemas=document["components"]["schemas"],
+        base=_BASE,
         css=Markup(css),  # noqa: S704 - our own file, whose hash is in the policy
     )
 

@@ -20,6 +20,7 @@ CHALLENGE = 'Bearer realm="dealerloop"'
 _OUT_OF_TIME = "DEADLINE_EXCEEDED"
 _TYPE = "urn:dealerloop:problem:"
 _QUOTED_OR_SNAKE = re.compile(r'"(?:[^"\\]|\\.)*"|_+([a-z0-9])')
+_WRITTEN = {"vin": "VIN", "etag": "ETag", "follow up": "follow-up"}
 _NO_TEXT = "Something went wrong on our side; the trace id finds it in the logs."
 
 
@@ -38,7 +39,7 @@ class Problem:
         """The JSON members."""
         document: dict[str, Any] = {
             "type": _TYPE + self.reason.lower().replace("_", "-"),
-            "title": self.reason.replace("_", " ").capitalize(),
+            "title": _title(self.reason),
             "status": self.status,
             "detail": self.detail or HTTPStatus(self.status).phrase,
             "reason": self.reason,
@@ -56,6 +57,14 @@ class Problem:
     def response(self) -> Response:
         """The whole answer."""
         return Response(self.body(), self.status, dict(self.headers), MEDIA_TYPE)
+
+
+def _title(reason: str) -> str:
+    """The reason as people write it: `VIN_ALREADY_DELIVERED` is `VIN already delivered`."""
+    words = reason.replace("_", " ").lower()
+    for plain, written in _WRITTEN.items():
+        words = re.sub(rf"\b{plain}\b", written, words)
+    return words[0].upper() + words[1:]
 
 
 def bad_request(errors: Sequence[FieldViolation], reason: str = "INVALID_REQUEST") -> Problem:

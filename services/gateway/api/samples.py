@@ -18,6 +18,7 @@ _BY_NAME: dict[str, Any] = {
     "odometerKm": 12,
     "question": "SSI.OVERALL",
     "mark": 7,
+    "username": "li.wei",
 }
 _BY_PARAMETER: dict[str, Any] = {
     "storeId": "bj-01",

@@ -10,6 +10,7 @@ from dealerloop.gateway.v1 import audit_pb2 as pb
 from gateway.audit.model import AuditRecord
 from kit.db import paging
 from kit.rpc.carry import carry
+from kit.rpc.principal import PUBLIC
 from kit.rpc.server import Call
 
 _LARGEST_PAGE: Final = 200
@@ -23,9 +24,10 @@ class AuditEdge:
         query = sa.select(AuditRecord).where(call.scope.limit(sa.type_coerce(AuditRecord.store_id, sa.Text)))
         if request.resource:
             query = query.where(AuditRecord.resource == request.resource)
-        if request.actor:
-            query = query.where(AuditRecord.actor == request.actor)
-        digest = paging.query_hash("audit", call.scope.setting, request.resource, request.actor)
+        actor = _actor(request.actor)
+        if actor:
+            query = query.where(AuditRecord.actor == actor)
+        digest = paging.query_hash("audit", call.scope.setting, request.resource, actor)
         size = paging.page_size(request.page_size, largest=_LARGEST_PAGE)
         token = paging.decode_token(request.page_token, digest)
         order = [AuditRecord.act_time, AuditRecord.action_id]
@@ -35,6 +37,13 @@ class AuditEdge:
             audit_records=[_message(record) for record in shown],
             next_page_token=paging.encode_token([last.act_time, last.action_id], digest) if last else "",
         )
+
+
+def _actor(text: str) -> str:
+    """The actor as the trail writes it; of a member of staff the id, or the name in his store, will do."""
+    if not text or text == PUBLIC.id or ":" in text:
+        return text
+    return f"staff/{text.rpartition('/')[2]}"
 
 
 def _message(record: AuditRecord) -> pb.AuditRecord:

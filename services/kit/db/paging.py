@@ -133,4 +133,4 @@ def _digest(content: bytes, query_hash: str) -> bytes:
 
 
 def _refused() -> InvalidArgument:
-    return invalid("page_token", "PAGE_TOKEN", "This page token does not belong to this list.")
+    return invalid("page_token", "PAGE_TOKEN", "does not belong to this list")

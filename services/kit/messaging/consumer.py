@@ -88,7 +88,7 @@ class Consumer:
                 try:
                     puller = await self._opened()
                     while not self._stopping.is_set():
-                        messages = await puller.take()
+                        messages = await puller.take(self.subscription.gather_seconds)
                         if messages:
                             await self._process(messages)
                         failures = 0

@@ -60,8 +60,10 @@ class Puller:
         self._buffer.clear()
         return left
 
-    async def take(self) -> list[Msg]:
+    async def take(self, gather_seconds: float = 0.0) -> list[Msg]:
         """Waits until there are messages; returns up to a batch of them, in stream order. [] after `wake`.
+
+        Less than a batch is given `gather_seconds` to become more.
 
         Raises:
             ConsumerGone: the consumer must be made again.
@@ -72,6 +74,8 @@ class Puller:
             self._arrived.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._arrived.wait(), _LOOK_SECONDS)
+        if gather_seconds and 0 < len(self._buffer) < self._batch_size:
+            await asyncio.sleep(gather_seconds)
         self._look_after()
         return await self._taken()
 

@@ -169,7 +169,7 @@ def _store(rule: AccessRule, principal: Principal, request: Message, grants: Gra
     if not _STORE_ID.fullmatch(store):
         raise invalid(rule.address, "RESOURCE_NAME", "must begin with stores/{store}")
     if store not in principal.reach(rule.permission, grants):
-        raise AccessDenied
+        raise _needed(rule, "in the store")
     return Decision(principal, Scope.store(store), store)
 
 
@@ -177,15 +177,20 @@ def _reach(rule: AccessRule, principal: Principal, _request: Message, grants: Gr
     _only_people(principal)
     reach = principal.reach(rule.permission, grants)
     if not reach:
-        raise AccessDenied
+        raise _needed(rule, "in a store")
     return Decision(principal, Scope.group() if reach.group else Scope.stores(reach.stores))
 
 
 def _group(rule: AccessRule, principal: Principal, _request: Message, grants: Grants) -> Decision:
     _only_people(principal)
     if not principal.reach(rule.permission, grants).group:
-        raise AccessDenied
+        raise _needed(rule, "for the whole group")
     return Decision(principal, Scope.group())
+
+
+def _needed(rule: AccessRule, where: str) -> AccessDenied:
+    """The refusal; it repeats the contract only, so it is the same whether the thing exists or not."""
+    return AccessDenied(f"this needs the permission {rule.permission} {where}")
 
 
 def _only_people(principal: Principal) -> None:

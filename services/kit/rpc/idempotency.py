@@ -74,7 +74,7 @@ async def claim(session: AsyncSession, repetition: Repetition, now: datetime, *,
         if row is not None:
             break
     if bytes(row.request_hash) != repetition.request_hash:
-        raise KeyReused("this request_id was already used with another request")
+        raise KeyReused("this request id (Idempotency-Key) was already used with another request")
     return vault.open_bytes(repetition.purpose, row.response)
 
 

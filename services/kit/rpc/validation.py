@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from functools import cache
-from typing import Protocol
+from typing import Any, Protocol
 
 import protovalidate
+from google.protobuf.descriptor import EnumDescriptor
 from google.protobuf.message import Message
 
 from kit.errors import FieldViolation, InvalidArgument
@@ -51,7 +52,7 @@ def violations(message: Message, prefix: str = "") -> list[FieldViolation]:
         proto = violation.proto
         path = _path(proto.field.elements if proto.field is not None else ())
         field = f"{prefix}.{path}" if prefix and path else prefix or path
-        found.append(FieldViolation(field, proto.rule_id, proto.message))
+        found.append(FieldViolation(field, proto.rule_id, _words(message, violation)))
     return found
 
 
@@ -64,6 +65,31 @@ def validate(message: Message, prefix: str = "") -> None:
     found = violations(message, prefix)
     if found:
         raise RulesViolated("the request breaks rules of its contract", violations=found)
+
+
+def _words(message: Message, violation: protovalidate.Violation) -> str:
+    """The rule in words for a client, who sees what is missing as missing and enums by their names."""
+    proto, value = violation.proto, violation.field_value
+    rule = proto.rule_id
+    if rule == "required" or (rule.startswith("string.") and value == "") or (rule == "enum.not_in" and value == 0):
+        return "must be given"
+    if rule == "enum.in" and proto.field is not None:
+        names = _enum_of(message, proto.field.elements).values_by_number
+        return "must be one of " + ", ".join(names[number].name for number in violation.rule_value)
+    return str(proto.message)
+
+
+def _enum_of(message: Message, elements: Iterable[FieldPathElement]) -> EnumDescriptor:
+    """The enum of the field at the end of a path."""
+    found: EnumDescriptor | None = None
+    within: Any = message.DESCRIPTOR
+    for element in elements:
+        field = within.fields_by_name[element.field_name]
+        if field.message_type is not None and field.message_type.GetOptions().map_entry:
+            field = field.message_type.fields_by_name["value"]
+        found, within = field.enum_type, field.message_type
+    assert found is not None
+    return found
 
 
 def _path(elements: Iterable[FieldPathElement]) -> str:

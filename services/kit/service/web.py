@@ -9,6 +9,8 @@ import uvicorn
 
 from kit.rpc.server import PortTaken
 
+_KEEP_ALIVE_SECONDS = 75
+
 
 class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
@@ -39,6 +41,9 @@ class WebServer:
             proxy_headers=False,
             http="httptools",
             ws="none",
+            # Longer than clients and proxies keep an idle connection: who closes first must not be the one who may
+            # be sent a request at that very moment.
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=max(1, round(grace)),
         )
         self._server = _Server(config)

@@ -215,6 +215,7 @@ async def test_a_wrong_fault_date_is_refused_on_its_field(aftersales: OneService
     with pytest.raises(InvalidArgument) as refused:
         await decide(aftersales, 1, fault_date=day)
 
+    assert refused.value.reason == "FAULT_INVALID"
     assert [(violation.field, violation.rule) for violation in refused.value.violations] == [("fault_date", rule)]
 
 

@@ -158,6 +158,7 @@ async def test_the_trail_is_shown_newest_first_and_as_far_as_the_caller_reaches(
     assert everything == [recorded.action_id for recorded in reversed(actions)]
     assert mine == [actions[3].action_id, actions[0].action_id]
     assert [record.actor for record in by_actor] == ["staff/han.mei"]
+    assert await records(it, actor="han.mei") == await records(it, actor="stores/bj-01/staff/han.mei") == by_actor
     assert by_resource == []
     with pytest.raises(PermissionDenied):
         await records(it, it.token("ROLE_SALES_CONSULTANT", "bj-01"))

@@ -6,6 +6,8 @@ from functools import cache
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
+from httpx import ASGITransport, AsyncClient
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from gateway.api import docs, openapi
@@ -173,3 +175,21 @@ def test_the_page_needs_nothing_from_elsewhere() -> None:
     assert "//" not in html.replace("http://127.0.0.1", "")
     assert "curl -X POST &#34;$BASE/v1/stores/bj-01/items&#34;" in html
     assert '<a href="#schema-ItemInput">ItemInput</a>' in html
+
+
+@pytest.mark.parametrize(
+    ("host", "base"),
+    [
+        ("care.example.com:8443", "http://care.example.com:8443"),
+        ("[::1]:8090", "http://[::1]:8090"),
+        ("<script>", "http://127.0.0.1:8080"),
+    ],
+)
+async def test_the_commands_of_the_page_call_the_address_where_it_was_read(host: str, base: str) -> None:
+    app = FastAPI(docs_url=None)
+    docs.add_routes(app, document())
+
+    async with AsyncClient(transport=ASGITransport(app), base_url="http://gateway") as client:
+        page = (await client.get("/docs", headers={"Host": host})).text
+
+    assert f"<pre>BASE={base}\n" in page

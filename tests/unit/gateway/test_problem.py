@@ -104,3 +104,16 @@ def test_a_missing_token_is_challenged() -> None:
 
 def test_a_wrong_method_is_told_the_right_ones() -> None:
     assert problem.of_http(405, headers={"Allow": "GET"}).detail == "This path takes GET."
+
+
+@pytest.mark.parametrize(
+    ("reason", "title"),
+    [
+        ("VIN_ALREADY_DELIVERED", "VIN already delivered"),
+        ("STALE_ETAG", "Stale ETag"),
+        ("FOLLOW_UP_NOT_DUE", "Follow-up not due"),
+        ("DELIVERY_NOT_FOUND", "Delivery not found"),
+    ],
+)
+def test_a_title_is_written_as_people_write_it(reason: str, title: str) -> None:
+    assert problem.Problem(409, reason).document()["title"] == title

@@ -131,7 +131,7 @@ def test_what_the_service_refuses_is_shown_at_its_question() -> None:
     refused = form.refused(
         sent,
         [
-            FieldViolation("answers[1].mark", "MARK_RANGE", "a mark from 0 to 8"),
+            FieldViolation("answers[1].mark", "MARK_RANGE", "must be a mark from 0 to 8"),
             FieldViolation("answers", "ANSWERS_LATE", "not now"),
         ],
     )

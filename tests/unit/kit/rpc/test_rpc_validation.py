@@ -21,6 +21,7 @@ def test_every_broken_rule_is_named_with_its_path_in_proto_names() -> None:
         ('thing.labels["on tür"]', "string.max_len"),
     ]
     assert all(violation.description for violation in found)
+    assert found[1].description == "must be given"
 
 
 def test_a_merged_resource_is_checked_under_its_place_in_the_request() -> None:
