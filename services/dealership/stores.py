@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -75,12 +75,13 @@ class Store:
     display_name: str
     region_id: str
     time_zone: ZoneInfo
-    calendar_message: organisation_pb2.Calendar
+    # Most callers want the time zone only, and reading a calendar is not free.
+    read_calendar: Callable[[], organisation_pb2.Calendar] = field(repr=False, compare=False)
 
     @cached_property
     def calendar(self) -> BusinessCalendar:
         """Its business calendar."""
-        return from_message(self.calendar_message)
+        return from_message(self.read_calendar())
 
     def local_date(self, instant: datetime) -> date:
         """Return the store's date at that instant; 'day' in the business means this one."""
@@ -110,7 +111,7 @@ def create_store_table(op: Any) -> None:
 def store_of(facts: organisation_pb2.StoreFacts) -> Store:
     """Read a store from the gateway's message."""
     zone = ZoneInfo(facts.time_zone)
-    return Store(facts.store_id, facts.display_name, facts.region_id, zone, facts.calendar)
+    return Store(facts.store_id, facts.display_name, facts.region_id, zone, lambda: facts.calendar)
 
 
 async def get_store(session: AsyncSession, peer: Peer, store_id: str) -> Store:
@@ -207,8 +208,12 @@ async def _writable(session: AsyncSession) -> bool:
 
 
 def _store(row: StoreProjection) -> Store:
-    calendar = json_format.ParseDict(row.calendar, organisation_pb2.Calendar(), ignore_unknown_fields=True)
-    return Store(row.store_id, row.display_name, row.region_id, ZoneInfo(row.time_zone), calendar)
+    content = row.calendar
+
+    def read() -> organisation_pb2.Calendar:
+        return json_format.ParseDict(content, organisation_pb2.Calendar(), ignore_unknown_fields=True)
+
+    return Store(row.store_id, row.display_name, row.region_id, ZoneInfo(row.time_zone), read)
 
 
 def _row(facts: organisation_pb2.StoreFacts) -> dict[str, Any]:
