@@ -118,17 +118,18 @@ def report(stack: Stack, measured: list[tuple[float, float | None]], deliveries:
     p50, p99 = percentile(readable, 0.5), percentile(readable, 0.99)
     say("POST → follow-ups readable, p50", p50, "ms", "goal < 100 ms", met=p50 < 100)
     say("POST → follow-ups readable, p99", p99, "ms", "goal < 500 ms", met=p99 < 500)
-    stack.wait_for(
-        "the frame", lambda: stack.count("scoring", "select count(*) from sample_frame") >= deliveries, seconds=30
-    )
-    found = {
-        "sales.delivery": stack.count("sales", "select count(*) from delivery"),
-        "customer_care.care_plan": stack.count("customer_care", "select count(*) from care_plan"),
-        "customer_care.survey": stack.count("customer_care", "select count(*) from survey"),
-        "aftersales.vehicle": stack.count("aftersales", "select count(*) from vehicle"),
-        "scoring.sample_frame": stack.count("scoring", "select count(*) from sample_frame"),
-    }
-    for table, count in found.items():
+
+    def found() -> dict[str, int]:
+        return {
+            "sales.delivery": stack.count("sales", "select count(*) from delivery"),
+            "customer_care.care_plan": stack.count("customer_care", "select count(*) from care_plan"),
+            "customer_care.survey": stack.count("customer_care", "select count(*) from survey"),
+            "aftersales.vehicle": stack.count("aftersales", "select count(*) from vehicle"),
+            "scoring.sample_frame": stack.count("scoring", "select count(*) from sample_frame"),
+        }
+
+    stack.wait_for("everything to arrive", lambda: min(found().values()) >= deliveries, seconds=30)
+    for table, count in found().items():
         say(f"rows in {table}", count, "rows", f"goal {deliveries}", met=count == deliveries)
 
 

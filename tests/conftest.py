@@ -100,5 +100,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if why:
         terminalreporter.section("not run on this machine")
         terminalreporter.line(
-            f"servers from testcontainers (tests marked docker): {why}; the wheels' servers were used"
+            f"compose and servers from testcontainers (tests marked docker): {why}; the wheels' servers were used"
         )

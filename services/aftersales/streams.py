@@ -6,5 +6,5 @@ from typing import Final
 
 from kit.messaging.streams import StreamSpec
 
-AFTERSALES: Final = StreamSpec("AFTERSALES", "aftersales")
+AFTERSALES: Final = StreamSpec("AFTERSALES", "aftersales", gather_seconds=0.05)
 SALES: Final = StreamSpec("SALES", "sales")

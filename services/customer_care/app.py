@@ -94,7 +94,7 @@ def build(ctx: KitContext) -> Service:
                 handle=handlers.workshop,
                 source_service=AFTERSALES.service,
                 on_rewind=rebuild_first_services,
-                gather_seconds=0.1,
+                gather_seconds=0.2,
             ),
             Subscription(
                 name=CONTACTS,
@@ -103,7 +103,7 @@ def build(ctx: KitContext) -> Service:
                 handle=ContactHandlers(contacts).contacts,
                 source_service=SALES.service,
                 on_rewind=rebuild_contacts,
-                gather_seconds=0.1,
+                gather_seconds=0.5,
             ),
         ],
         timers={WINDOW: WindowTimers(store_cache).fire},

@@ -6,6 +6,6 @@ from typing import Final
 
 from kit.messaging.streams import StreamSpec
 
-CARE: Final = StreamSpec(name="CARE", service="customer_care")
+CARE: Final = StreamSpec(name="CARE", service="customer_care", gather_seconds=0.05)
 SALES: Final = StreamSpec(name="SALES", service="sales")
 AFTERSALES: Final = StreamSpec(name="AFTERSALES", service="aftersales")

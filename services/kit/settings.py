@@ -1,5 +1,10 @@
-"""Configuration from the environment; everything that is wrong is said at once, in plain words."""
+"""Configuration from the environment; everything that is wrong is said at once, in plain words.
 
+Secrets may lie in files instead: DEALERLOOP_SECRETS_DIR names a folder with files called like the variables, in small
+letters (`dealerloop_database_url`). A variable that is set comes first.
+"""
+
+import os
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -82,8 +87,11 @@ S = TypeVar("S", bound=KitSettings)
 
 def load(settings_type: type[S]) -> S:
     """Read the settings from the environment. Raises ConfigurationError with every mistake on a line of its own."""
+    secrets = os.environ.get(f"{PREFIX}SECRETS_DIR") or None
+    if secrets is not None and not Path(secrets).is_dir():
+        raise ConfigurationError(f"{PREFIX}SECRETS_DIR: {secrets} is not a folder that can be read")
     try:
-        return settings_type()  # type: ignore[call-arg]  # the environment gives the arguments
+        return settings_type(_secrets_dir=secrets)  # type: ignore[call-arg]  # the environment gives the others
     except ValidationError as error:
         lines = [_line(settings_type, item["loc"], item["type"], item["msg"]) for item in error.errors()]
         raise ConfigurationError("The configuration cannot be used:\n" + "\n".join(sorted(lines))) from None

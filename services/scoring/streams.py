@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from kit.messaging.streams import StreamSpec
 
-SCORING = StreamSpec(name="SCORING", service="scoring")
+SCORING = StreamSpec(name="SCORING", service="scoring", gather_seconds=0.25)
 SALES = "SALES"
 CARE = "CARE"

@@ -49,7 +49,7 @@ def subscription(on_rewind: OnRewind) -> Subscription:
         handle=handle,
         source_service=SALES.service,
         on_rewind=on_rewind,
-        gather_seconds=0.1,
+        gather_seconds=0.2,
     )
 
 

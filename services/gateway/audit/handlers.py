@@ -37,7 +37,7 @@ def subscriptions() -> Sequence[Subscription]:
             events=(ActionRecorded,),
             handle=handle,
             source_service=service,
-            gather_seconds=0.25,
+            gather_seconds=0.5,
         )
         for service, stream in AUDITED.items()
     ]

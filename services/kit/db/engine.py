@@ -1,6 +1,6 @@
 """Transactions with a row scope, on SQLAlchemy and asyncpg."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -15,6 +15,7 @@ from kit.db.scope import SETTING, Scope
 
 log = structlog.get_logger()
 
+_BEFORE_COMMIT = "kit.before_commit"
 _HOOKS = "kit.after_commit"
 # The service's own limits: a transaction that was forgotten, or a query that runs away, must not stay for ever.
 _SERVER_SETTINGS = {
@@ -77,6 +78,8 @@ class Database:
             driver.open_with(scope, read_only=read_only)
             try:
                 yield session
+                for prepare in session.info.get(_BEFORE_COMMIT, ()):
+                    await prepare()
                 await session.commit()
             finally:
                 # A transaction that ran no statement never began: its scope must not wait for the next one.
@@ -91,6 +94,11 @@ class Database:
     async def close(self) -> None:
         """Close every connection."""
         await self.engine.dispose()
+
+
+def before_commit(session: AsyncSession, prepare: Callable[[], Awaitable[None]]) -> None:
+    """Run this as the last work of the transaction; its error rolls everything back."""
+    session.info.setdefault(_BEFORE_COMMIT, []).append(prepare)
 
 
 def after_commit(session: AsyncSession, hook: Callable[[], None]) -> None:

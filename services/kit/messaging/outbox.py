@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from google.protobuf.message import Message
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kit import failpoints, telemetry, wake
-from kit.db.engine import after_commit, raw_connection
+from kit.db.engine import after_commit, before_commit, raw_connection
 from kit.ids import new_id
 from kit.messaging.event import TRACE_PARENT, subject_for
 
 _INSERT: Final = """
 INSERT INTO outbox (id, key, subject, type, payload, trace_context, create_time)
-SELECT id, key, subject, type, payload, $6, $7
-FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[])
-     WITH ORDINALITY AS new (id, key, subject, type, payload, place)
+SELECT id, key, subject, type, payload, trace_context, create_time
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::text[], $7::timestamptz[])
+     WITH ORDINALITY AS new (id, key, subject, type, payload, trace_context, create_time, place)
 ORDER BY place
 """
+
+_WAITING: Final = "kit.outbox.waiting"
 
 # New ids, because every inbox knows the old ones; the time of the fact stays.
 _REPEAT: Final = """
@@ -36,10 +38,20 @@ ORDER BY position
 async def add(session: AsyncSession, message: Message, *, key: str, now: datetime) -> UUID:
     """Tells an event in this transaction; events of one key are published in this order. Returns its id.
 
+    Single events are written together at the end of the transaction, in one statement; inside a savepoint at once,
+    since it may be rolled back alone.
+
     Raises:
         TypeError: the message has no `(dealerloop.event)` option.
     """
-    return (await add_many(session, [(message, key)], now=now))[0]
+    if session.in_nested_transaction():
+        return (await add_many(session, [(message, key)], now=now))[0]
+    told = _Told.of(message, key, now, _trace())
+    waiting: list[_Told] = session.info.setdefault(_WAITING, [])
+    if not waiting:
+        before_commit(session, lambda: _write_waiting(session))
+    waiting.append(told)
+    return told.id
 
 
 async def add_many(session: AsyncSession, messages: Sequence[tuple[Message, str]], *, now: datetime) -> list[UUID]:
@@ -50,20 +62,58 @@ async def add_many(session: AsyncSession, messages: Sequence[tuple[Message, str]
     """
     if not messages:
         return []
-    ids = [new_id(now) for _ in messages]
-    keys = [key for _, key in messages]
-    # An event that every service publishes under its own name gets that name from the relay.
-    subjects = [subject_for(message) for message, _ in messages]
-    types = [message.DESCRIPTOR.full_name for message, _ in messages]
-    payloads = [message.SerializeToString() for message, _ in messages]
-    trace = telemetry.inject().get(TRACE_PARENT)
+    # What was told before comes before.
+    await _write_waiting(session)
+    trace = _trace()
+    told = [_Told.of(message, key, now, trace) for message, key in messages]
+    await _write(session, told)
+    return [one.id for one in told]
+
+
+class _Told(NamedTuple):
+    """One row of the outbox."""
+
+    id: UUID
+    key: str
+    subject: str
+    type: str
+    payload: bytes
+    trace: str | None
+    time: datetime
+
+    @classmethod
+    def of(cls, message: Message, key: str, now: datetime, trace: str | None) -> _Told:
+        # An event that every service publishes under its own name gets that name from the relay.
+        return cls(
+            new_id(now),
+            key,
+            subject_for(message),
+            message.DESCRIPTOR.full_name,
+            message.SerializeToString(),
+            trace,
+            now,
+        )
+
+
+def _trace() -> str | None:
+    return telemetry.inject().get(TRACE_PARENT)
+
+
+async def _write_waiting(session: AsyncSession) -> None:
+    waiting: list[_Told] = session.info.get(_WAITING, [])
+    told = waiting.copy()
+    waiting.clear()
+    if told:
+        await _write(session, told)
+
+
+async def _write(session: AsyncSession, told: Sequence[_Told]) -> None:
     connection = await raw_connection(session)
-    await connection.execute(_INSERT, ids, keys, subjects, types, payloads, trace, now)
+    await connection.execute(_INSERT, *(list(column) for column in zip(*told, strict=True)))
     if failpoints.armed("after_commit") and "kit.failpoint" not in session.info:
         session.info["kit.failpoint"] = True
         after_commit(session, lambda: failpoints.hit("after_commit"))
     wake.ring_after_commit(session, wake.OUTBOX)
-    return ids
 
 
 async def republish(session: AsyncSession, types: Sequence[type[Message]], *, since: datetime) -> int:

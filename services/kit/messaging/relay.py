@@ -121,7 +121,13 @@ class Relay:
                 if published < self._batch_size:
                     with suppress(TimeoutError):
                         await asyncio.wait_for(self._rung.wait(), POLL_SECONDS)
+                        await self._gather()
         await self._publish_the_rest()
+
+    async def _gather(self) -> None:
+        """What is committed in the next moment goes out together with what rang."""
+        if self._stream.gather_seconds and not self._stopping:
+            await asyncio.sleep(self._stream.gather_seconds)
 
     async def _publish_the_rest(self) -> None:
         """What the last transactions of this process told goes out now if that is quick, else with the next relay."""

@@ -13,6 +13,7 @@ from datetime import datetime
 from google.protobuf.message import Message
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from kit.db.engine import raw_connection
 from kit.errors import Conflict
 from kit.vault import Vault
 
@@ -80,8 +81,8 @@ async def claim(session: AsyncSession, repetition: Repetition, now: datetime, *,
 
 async def keep(session: AsyncSession, repetition: Repetition, response: bytes, *, vault: Vault) -> None:
     """Keeps the response of the claimed key; it counts when the transaction commits."""
-    connection = await session.connection()
-    await connection.exec_driver_sql(_KEEP, (*_identity(repetition), vault.seal_bytes(repetition.purpose, response)))
+    connection = await raw_connection(session)
+    await connection.execute(_KEEP, *_identity(repetition), vault.seal_bytes(repetition.purpose, response))
 
 
 def _identity(repetition: Repetition) -> tuple[str, str, str]:

@@ -47,9 +47,8 @@ async def find_or_record(session: AsyncSession, vault: Vault, store_id: str, buy
     query = select(Customer).where(found).with_for_update()
     customer = await session.scalar(query)
     if customer is None:
-        customer_id = new_id(now)
         row = {
-            "id": customer_id,
+            "id": new_id(now),
             "store_id": store_id,
             **sealed(buyer.person, vault),
             "phone_verified": buyer.phone_verified,
@@ -59,11 +58,12 @@ async def find_or_record(session: AsyncSession, vault: Vault, store_id: str, buy
             "update_time": now,
         }
         # Without naming the index: a concurrent delivery to the same person must end up at one record.
-        await session.execute(insert(Customer).values(row).on_conflict_do_nothing())
-        customer = (await session.scalars(query)).one()
-        if customer.id == customer_id:
+        new = insert(Customer).values(row).on_conflict_do_nothing().returning(Customer)
+        customer = await session.scalar(new)
+        if customer is not None:
             await tell(session, customer, now)
             return customer
+        customer = (await session.scalars(query)).one()
     consents = rules.merged_consents(customer.consents, buyer.consents)
     if consents != customer.consents:
         customer.consents = consents

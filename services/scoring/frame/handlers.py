@@ -35,7 +35,7 @@ def subscription(on_rewind: OnRewind) -> Subscription:
         events=_EVENTS,
         handle=on_deliveries,
         on_rewind=on_rewind,
-        gather_seconds=0.25,
+        gather_seconds=0.5,
     )
 
 
