@@ -47,7 +47,7 @@ def build(ctx: KitContext) -> Service:
     links = SurveyLinks(ctx.links_key)
     care_plans = CarePlans(cadences, questionnaires, store_cache, survey_days=settings.survey_link_days)
     contacts = ContactProjection(ctx.vault, sales)
-    follow_ups = FollowUps(cadences, ContactBook(ctx.vault), store_cache, ctx.vault)
+    follow_ups = FollowUps(cadences, ContactBook(ctx.vault, contacts), store_cache, ctx.vault)
     surveys = Surveys(questionnaires, follow_ups, store_cache, links, ctx.vault)
     handlers = CarePlanHandlers(care_plans)
     rebuild = Rebuild(ctx.database, care_plans, ctx.clock)

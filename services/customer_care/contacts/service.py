@@ -48,10 +48,11 @@ class ErasedCustomer(NamedTuple):
 
 
 class ContactBook:
-    """Reads the projection; whether sales is there does not matter."""
+    """Reads the projection; sales is asked only for a contact in the clear that has not arrived yet."""
 
-    def __init__(self, vault: Vault) -> None:
+    def __init__(self, vault: Vault, projection: ContactProjection) -> None:
         self._vault = vault
+        self._projection = projection
 
     async def masked(self, session: AsyncSession, customer_ids: Collection[UUID]) -> dict[UUID, ContactView]:
         """Return masked contacts by customer; unknown and erased ones are left out. One query."""
@@ -63,8 +64,13 @@ class ContactBook:
         return found
 
     async def reveal(self, session: AsyncSession, customer_id: UUID | None) -> ContactView:
-        """Return a contact in the clear. Raises ContactUnknown."""
-        row = await session.get(ContactRow, customer_id) if customer_id is not None else None
+        """Return a contact in the clear. Raises ContactUnknown; Unavailable when sales has to be asked and is away."""
+        if customer_id is None:
+            raise ContactUnknown("nothing is known of this customer")
+        row = await session.get(ContactRow, customer_id)
+        if row is None:
+            await self._projection.refresh(session, [str(customer_id)])
+            row = await session.get(ContactRow, customer_id)
         if row is None or row.erased:
             raise ContactUnknown("nothing is known of this customer")
         return self._open(row)

@@ -87,6 +87,25 @@ async def test_a_caller_sees_masks_and_reveals_what_the_call_needs(pair: Pair) -
     assert audited.method.endswith("FollowUpService/RevealContact")
 
 
+async def test_whoever_calls_before_the_contact_has_arrived_gets_it_from_sales(pair: Pair) -> None:
+    await sales_desk.create(pair.sales)
+    await pair.carry("deliveries")
+
+    clear = await pair.reveal()
+
+    assert (clear.display_name, clear.phone) == ("王小明", "+8613800138000")
+    assert (await pair.call()).customer_display_name == "王**"
+
+
+async def test_a_contact_that_has_not_arrived_can_be_asked_for_again_when_sales_is_back(pair: Pair) -> None:
+    await sales_desk.create(pair.sales)
+    await pair.carry("deliveries")
+    await pair.sales.server.stop(0)
+
+    with pytest.raises(Unavailable):
+        await pair.reveal()
+
+
 async def test_nothing_personal_lies_open_in_the_database(pair: Pair) -> None:
     await sales_desk.create(pair.sales)
     await pair.carry()
