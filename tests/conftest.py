@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # unit tests do not pay for what they do not use
 TESTS = Path(__file__).parent
 
 # A busy machine is no defect, so no example has a deadline; HYPOTHESIS_PROFILE=thorough looks further.
-hypothesis.settings.register_profile("quick", deadline=None, max_examples=40)
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=25)
 hypothesis.settings.register_profile("thorough", deadline=None, max_examples=1000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 

@@ -13,7 +13,8 @@ from kit.rpc.server import Call
 from scoring.frame import service as frame
 from scoring.grades import rules, service
 from scoring.grades.values import Tally
-from scoring.models.service import ModelCatalogue, choose
+from scoring.models.rules import choose
+from scoring.models.service import ModelCatalogue
 from scoring.models.values import SatisfactionModel
 from scoring.settings import Settings
 

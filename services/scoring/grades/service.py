@@ -21,7 +21,8 @@ from kit.rpc.client import Peer
 from scoring.grades import rules
 from scoring.grades.model import GradeCell, ResponseRow
 from scoring.grades.values import CellKey, Mark, Response, Scale, Tally
-from scoring.models.service import ModelCatalogue, choose
+from scoring.models.rules import choose
+from scoring.models.service import ModelCatalogue
 from scoring.models.values import SatisfactionModel
 
 _SCALES = {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from kit.errors import FieldViolation, InvalidArgument
@@ -58,6 +59,17 @@ def require_sound(model: SatisfactionModel) -> None:
     violations = [*_weights(model), *_codes(model)]
     if violations:
         raise UnsoundModel("the satisfaction model is not sound", violations=violations)
+
+
+def choose(versions: Iterable[tuple[SatisfactionModel, datetime]], at: datetime) -> SatisfactionModel:
+    """The version in force at `at`, out of versions in the order newest first; at least one is needed."""
+    model = None
+    for model, publish_time in versions:  # noqa: B007 - the oldest one is the answer when none was in force
+        if publish_time <= at:
+            break
+    if model is None:
+        raise ValueError("no versions")
+    return model
 
 
 def _weights(model: SatisfactionModel) -> list[FieldViolation]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy import select
@@ -64,14 +63,3 @@ class ModelCatalogue:
         if key not in self._parsed:
             self._parsed[key] = parse(row.content, row.version)
         return self._parsed[key]
-
-
-def choose(versions: Iterable[tuple[SatisfactionModel, datetime]], at: datetime) -> SatisfactionModel:
-    """The version in force at `at`, out of versions in the order newest first; at least one is needed."""
-    model = None
-    for model, publish_time in versions:  # noqa: B007 - the oldest one is the answer when none was in force
-        if publish_time <= at:
-            break
-    if model is None:
-        raise ValueError("no versions")
-    return model

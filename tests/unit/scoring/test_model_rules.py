@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from scoring.models.rules import UnsoundModel, parse
-from scoring.models.service import choose
+from scoring.models.rules import UnsoundModel, choose, parse
 
 
 @pytest.fixture
