@@ -3,7 +3,9 @@
 `DEALERLOOP_FAILPOINT="after_publish:3"` sends SIGKILL to this process when the named place is passed for the third
 time. Places: `after_commit` (a business transaction with events is in the database, nobody was told), `after_publish`
 (the stream has the events, the outbox does not know it), `before_ack` (the handler's work is in the database, the
-stream does not know it), `after_ack` (the stream knows it, the next batch has not begun).
+stream does not know it), `after_ack` (the stream knows it, the next batch has not begun), `import_checked` (a batch of
+a dry run is in the database, the rest is not), `import_taking` (a batch of an import is taken over and not committed),
+`import_taken` (it is committed, the next one has not begun).
 """
 
 from __future__ import annotations
@@ -14,7 +16,17 @@ from dataclasses import dataclass
 from typing import Final
 
 VARIABLE: Final = "DEALERLOOP_FAILPOINT"
-NAMES: Final = frozenset({"after_commit", "after_publish", "before_ack", "after_ack"})
+NAMES: Final = frozenset(
+    {
+        "after_commit",
+        "after_publish",
+        "before_ack",
+        "after_ack",
+        "import_checked",
+        "import_taking",
+        "import_taken",
+    }
+)
 
 
 def parse(text: str) -> tuple[str, int]:

@@ -61,6 +61,9 @@ class KitSettings(BaseSettings):
     metrics_listen: ListenAddress | None = Field(default=None, description="where metrics and health are served")
 
     keys_dir: Path = Field(description="the directory of signing keys, keyring and vault keys")
+    clock_file: Path | None = Field(
+        default=None, description="the shared clock of a simulation, in place of the machine's; never set otherwise"
+    )
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     otlp_endpoint: str | None = Field(default=None, description="where traces go (OTLP over gRPC); none: nowhere")

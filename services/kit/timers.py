@@ -144,10 +144,16 @@ class TimerWorker:
         self._handlers = dict(handlers)
         self._batch_size = batch_size
         self._rung = asyncio.Event()
+        self._jumped = False
         self._stopping = False
 
     def wake(self) -> None:
         """A timer was scheduled."""
+        self._rung.set()
+
+    def look_now(self) -> None:
+        """The clock has jumped: what it has passed is due, and nobody gathers anything."""
+        self._jumped = True
         self._rung.set()
 
     def stop(self) -> None:
@@ -174,7 +180,9 @@ class TimerWorker:
                     with suppress(TimeoutError):
                         await asyncio.wait_for(self._rung.wait(), sleep)
                         # Many transactions in a row ring often, and nearly always for a time that is far away.
-                        await asyncio.sleep(min(sleep, _GATHER_SECONDS))
+                        if not self._jumped:
+                            await asyncio.sleep(min(sleep, _GATHER_SECONDS))
+                    self._jumped = False
 
     async def fire_due(self) -> int:
         """Fires what is due now, one batch per kind; returns how many timers were tried."""

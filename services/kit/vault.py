@@ -1,7 +1,6 @@
 """Personal data at rest: sealed columns, and blind indexes to find them by exact value."""
 
 import base64
-import hashlib
 import hmac
 import json
 import secrets
@@ -92,7 +91,7 @@ class Vault:
 
     def blind(self, purpose: str, text: str) -> bytes:
         """Return the 16 bytes by which exactly this text is found again (HMAC-SHA256). The caller normalises first."""
-        return hmac.digest(self._blind_key, _bound_to(b"", purpose) + text.encode(), hashlib.sha256)[:BLIND_BYTES]
+        return hmac.digest(self._blind_key, _bound_to(b"", purpose) + text.encode(), "sha256")[:BLIND_BYTES]
 
 
 def _bound_to(header: bytes, purpose: str) -> bytes:

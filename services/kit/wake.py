@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
 OUTBOX: Final = "outbox"
 TIMER: Final = "timer"
-CHANNELS: Final = (OUTBOX, TIMER)
+IMPORT: Final = "import"
+CHANNELS: Final = (OUTBOX, TIMER, IMPORT)
 _PREFIX: Final = "dealerloop_"
 _GATHER_SECONDS: Final = 0.005
 _RETRY_SECONDS: Final = 2.0
@@ -70,10 +72,9 @@ class Notifier:
 
     async def run(self) -> None:
         """Runs until it is cancelled; many calls in a few milliseconds become one."""
-        with (
-            subscribed(self._database, OUTBOX, lambda: self._ring(OUTBOX)),
-            subscribed(self._database, TIMER, lambda: self._ring(TIMER)),
-        ):
+        with ExitStack() as stack:
+            for channel in CHANNELS:
+                stack.enter_context(subscribed(self._database, channel, partial(self._ring, channel)))
             while True:
                 try:
                     connection = await connect(self._database)

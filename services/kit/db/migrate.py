@@ -4,6 +4,7 @@ import asyncio
 import importlib
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,15 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, pool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from kit.clock import SharedClock
 from kit.db.operations import MigrationOperations
 from kit.db.scope import SETTING
 
 log = structlog.get_logger()
 
 ROLE_SETTING = "dealerloop.service_role"
+SIMULATION_SETTING = "dealerloop.simulation_start"
+"""The instant at which a simulation begins, for the migration that makes its databases; not set otherwise."""
 # "deal" in ASCII: one number for the advisory lock, the same in every service's own database.
 _LOCK = 0x6465616C
 _WAIT_FOR_OTHER_MIGRATOR = "120s"
@@ -31,16 +35,34 @@ class MigrationError(Exception):
     """The package has no migrations, or the database's revision is unknown."""
 
 
-def upgrade(migration_url: str, package: str, *, revision: str = "head", service_role: str = "") -> None:
+def upgrade(
+    migration_url: str,
+    package: str,
+    *,
+    revision: str = "head",
+    service_role: str = "",
+    clock_file: Path | None = None,
+) -> None:
     """Bring the database of this service up to `revision`, as the owner role; safe to run twice or at once.
 
     Blocks; may be called inside a running event loop too (it then works in a thread of its own).
-    `service_role` names the role that gets the grants when the convention does not fit.
+    `service_role` names the role that gets the grants when the convention does not fit. With a `clock_file` an empty
+    database becomes that of a simulation; one that has its tables already stays what it is. Raises ClockFileError.
     """
-    _run_blocking(lambda: asyncio.run(upgrade_async(migration_url, package, revision, service_role)))
+    start = SharedClock(clock_file).now() if clock_file is not None else None
+    _run_blocking(
+        lambda: asyncio.run(upgrade_async(migration_url, package, revision, service_role, simulation_start=start))
+    )
 
 
-async def upgrade_async(migration_url: str, package: str, revision: str = "head", service_role: str = "") -> None:
+async def upgrade_async(
+    migration_url: str,
+    package: str,
+    revision: str = "head",
+    service_role: str = "",
+    *,
+    simulation_start: datetime | None = None,
+) -> None:
     """Do the same inside an event loop."""
     scripts = _scripts(package)
     engine = create_async_engine(_driver_url(migration_url), poolclass=pool.NullPool)
@@ -56,6 +78,8 @@ async def upgrade_async(migration_url: str, package: str, revision: str = "head"
             }
             if service_role:
                 settings[ROLE_SETTING] = service_role
+            if simulation_start is not None:
+                settings[SIMULATION_SETTING] = simulation_start.isoformat()
             for name, value in settings.items():
                 await connection.execute(
                     text("SELECT set_config(:name, :value, false)"), {"name": name, "value": value}

@@ -1,12 +1,13 @@
-"""The tables that every service has: outbox, inbox, relay state, epochs, timers, idempotency.
+"""The tables that every service has: outbox, inbox, relay state, epochs, timers, idempotency, simulation.
 
 They have no row-level security: the machinery works on them for all stores at once, and no edge answers from them.
 """
 
+from kit.db.migrate import SIMULATION_SETTING
 from kit.db.operations import MigrationOperations
 from kit.db.rls import grant_tables
 
-KIT_TABLES = ("outbox", "inbox", "relay_state", "epoch", "seen_epoch", "timer", "idempotency")
+KIT_TABLES = ("outbox", "inbox", "relay_state", "epoch", "seen_epoch", "timer", "idempotency", "simulation")
 
 # Kept 30 days after publishing, so that a broker that lost its disk can be filled again. Ids are UUIDv7 of
 # create_time: the sweeper finds the old ones by the primary key.
@@ -110,10 +111,23 @@ CREATE TABLE idempotency (
 """,
     "CREATE INDEX idempotency_create_time_idx ON idempotency USING brin (create_time)",
 )
+# One row in a database that lives by the shared clock of a simulation; it was empty when it began, and stays one.
+_SIMULATION = (
+    """
+CREATE TABLE simulation (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    start_time timestamptz NOT NULL
+)
+""",
+    f"""
+INSERT INTO simulation (start_time)
+SELECT start::timestamptz FROM current_setting('{SIMULATION_SETTING}', true) AS start WHERE start <> ''
+""",  # noqa: S608 - the name of the setting is a constant
+)
 
 
 def create_kit_tables(op: MigrationOperations) -> None:
     """Create the kit's tables and let the service role use them; for a service's first migration."""
-    for statement in (*_OUTBOX, *_INBOX, *_RELAY, *_TIMER, *_IDEMPOTENCY):
+    for statement in (*_OUTBOX, *_INBOX, *_RELAY, *_TIMER, *_IDEMPOTENCY, *_SIMULATION):
         op.execute(statement)
     grant_tables(op, *KIT_TABLES)

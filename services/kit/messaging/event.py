@@ -56,6 +56,14 @@ def address_of(message_class: type[Message]) -> options_pb2.EventAddress:
     return _address(message_class.DESCRIPTOR)
 
 
+def is_event(message_class: type[Message]) -> bool:
+    """Whether the message has the option that makes it an event."""
+    try:
+        return bool(_address(message_class.DESCRIPTOR))
+    except TypeError:
+        return False
+
+
 @cache
 def _address(descriptor: Descriptor) -> options_pb2.EventAddress:
     # The generated stubs do not know that this is an extension of MessageOptions.

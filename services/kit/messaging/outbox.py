@@ -33,6 +33,9 @@ FROM outbox
 WHERE type = ANY ($1) AND create_time >= $2 AND publish_time IS NOT NULL
 ORDER BY position
 """
+_COUNT_PUBLISHED: Final = """
+SELECT count(*) FROM outbox WHERE type = ANY ($1) AND create_time >= $2 AND publish_time IS NOT NULL
+"""
 
 
 async def add(session: AsyncSession, message: Message, *, key: str, now: datetime) -> UUID:
@@ -126,3 +129,9 @@ async def republish(session: AsyncSession, types: Sequence[type[Message]], *, si
     done = await connection.execute(_REPEAT, [it.DESCRIPTOR.full_name for it in types], since)
     wake.ring_after_commit(session, wake.OUTBOX)
     return int(done.split()[-1])
+
+
+async def count_published(session: AsyncSession, types: Sequence[type[Message]], *, since: datetime) -> int:
+    """Return how many events `republish` would tell once more."""
+    connection = await raw_connection(session)
+    return int(await connection.fetchval(_COUNT_PUBLISHED, [it.DESCRIPTOR.full_name for it in types], since))

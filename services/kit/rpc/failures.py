@@ -13,8 +13,9 @@ from kit.errors import Unavailable
 _TRY_AGAIN = frozenset({"40001", "40P01"})
 """serialization_failure, deadlock_detected: the transaction left nothing behind."""
 _CONNECTION_CLASS = "08"
-_WILL_PASS = frozenset({"53300", "57014", "57P01", "57P02", "57P03"})
-"""too_many_connections, query_canceled (by the statement timeout), shutdown, crash, starting up."""
+_WILL_PASS = frozenset({"53300", "55P03", "57014", "57P01", "57P02", "57P03"})
+"""too_many_connections, lock_not_available (in the server's lock_timeout), query_canceled (by the statement timeout),
+shutdown, crash, starting up."""
 _NO_CONNECTION = (ConnectionError, TimeoutError, socket.gaierror)
 """What connecting raises; other OSErrors, such as a missing file, are faults of ours."""
 

@@ -2,7 +2,7 @@
 
 from kit.service.command import main
 from kit.service.context import KitContext
-from kit.service.definition import Service
+from kit.service.definition import Command, Service
 from kit.service.running import Running
 
-__all__ = ["KitContext", "Running", "Service", "main"]
+__all__ = ["Command", "KitContext", "Running", "Service", "main"]

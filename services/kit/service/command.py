@@ -1,4 +1,4 @@
-"""`python -m <service> rpc|worker|all|migrate|dlq|epoch`: reads the settings, runs, ends with a code and a word."""
+"""`python -m <service> rpc|worker|all|migrate|…`: reads the settings, runs, ends with a code and a word."""
 
 import argparse
 import asyncio
@@ -12,21 +12,28 @@ import uvloop
 
 from kit import log as logs
 from kit import telemetry
+from kit.clock import ClockFileError
 from kit.db.engine import raw_connection
 from kit.db.schema import SchemaBehindError
 from kit.db.scope import Scope
+from kit.db.simulation import WrongClockError
 from kit.keys import KeyFileError
 from kit.rpc.access import ContractError
 from kit.rpc.server import PortTaken
+from kit.service import republishing
 from kit.service.context import KitContext
-from kit.service.definition import Service
+from kit.service.definition import Command, Service
 from kit.service.running import Parts, Running
 from kit.settings import PREFIX, ConfigurationError, KitSettings, load
 from kit.vault import VaultError
 
 Build = Callable[[KitContext], Service]
 
-_CANNOT_START = (ConfigurationError, KeyFileError, VaultError, ContractError, PortTaken, SchemaBehindError)
+_CANNOT_START = (
+    *(ConfigurationError, KeyFileError, VaultError, ContractError, PortTaken),
+    *(SchemaBehindError, ClockFileError, WrongClockError),
+)
+_FOR_PEOPLE = ("dlq", "republish")
 _EXIT_FAILED = 1
 _EXIT_CANNOT_START = 2
 
@@ -38,17 +45,19 @@ def main(
     *,
     argv: Sequence[str] | None = None,
     migrations: str = "",
+    commands: Sequence[Command] = (),
 ) -> NoReturn:
     """Run one service as its command line says; ends the process.
 
-    `migrations` names the package with the migrations when it is not `name`.
+    `migrations` names the package with the migrations when it is not `name`, `commands` are the service's own.
     Exit codes: 0 stopped on request, 1 a part of it failed, 2 it cannot start as it is configured.
     """
-    arguments = _parser(name).parse_args(argv)
+    arguments = _parser(name, commands).parse_args(argv)
+    own = {command.name: command for command in commands}
     try:
         settings = load(settings_type)
         # A person reads what these print: only what went wrong may stand between the lines.
-        logs.configure(name, "error" if arguments.mode == "dlq" else settings.log_level)
+        logs.configure(name, "error" if arguments.mode in (*_FOR_PEOPLE, *own) else settings.log_level)
         if arguments.mode == "migrate":
             _migrate(migrations or name, settings)
             sys.exit(0)
@@ -59,6 +68,10 @@ def main(
             if arguments.mode == "epoch":
                 runner.run(_new_epoch(name, settings, arguments.reason))
                 sys.exit(0)
+            if arguments.mode == "republish":
+                sys.exit(runner.run(_republish(name, settings, arguments)))
+            if arguments.mode in own:
+                sys.exit(runner.run(_own(name, settings, own[arguments.mode], arguments)))
             runner.run(_serve(name, build, settings, Parts[arguments.mode.upper()]))
     except _CANNOT_START as error:
         sys.stderr.write(f"{error}\n")
@@ -69,15 +82,20 @@ def main(
     sys.exit(0)
 
 
-def _parser(name: str) -> argparse.ArgumentParser:
+def _parser(name: str, commands: Sequence[Command]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"python -m {name}")
     modes = parser.add_subparsers(dest="mode", required=True)
     modes.add_parser("rpc", help="answer calls")
     modes.add_parser("worker", help="publish, consume and keep timers")
     modes.add_parser("all", help="both in one process")
     modes.add_parser("migrate", help="bring the database up to date, then end")
+    for command in commands:
+        command.add_arguments(modes.add_parser(command.name, help=command.meaning))
     epoch = modes.add_parser("epoch", help="after a restore: tell every reader to take this service's data anew")
     epoch.add_argument("reason", help="what was restored, kept with the new epoch")
+    republishing.add_arguments(
+        modes.add_parser("republish", help="tell published events again, for a reader that lost them")
+    )
     dlq = modes.add_parser("dlq", help="dead letters: what could not be handled").add_subparsers(
         dest="action", required=True
     )
@@ -97,7 +115,7 @@ def _migrate(package: str, settings: KitSettings) -> None:
     # Alembic is loaded only here.
     from kit.db.migrate import upgrade
 
-    upgrade(settings.migration_database_url, package=package)
+    upgrade(settings.migration_database_url, package=package, clock_file=settings.clock_file)
 
 
 async def _serve(name: str, build: Build, settings: KitSettings, parts: Parts) -> None:
@@ -162,5 +180,21 @@ async def _dead_letters(name: str, build: Build, settings: KitSettings, argument
     context = await KitContext.open(settings, name)
     try:
         return await run(build(context), context, arguments.action, getattr(arguments, "number", 0))
+    finally:
+        await context.close()
+
+
+async def _own(name: str, settings: KitSettings, command: Command, arguments: argparse.Namespace) -> int:
+    context = await KitContext.open(settings, name)
+    try:
+        return await command.run(context, arguments)
+    finally:
+        await context.close()
+
+
+async def _republish(name: str, settings: KitSettings, arguments: argparse.Namespace) -> int:
+    context = await KitContext.open(settings, name)
+    try:
+        return await republishing.run(context, arguments.event, arguments.since, dry_run=arguments.dry_run)
     finally:
         await context.close()

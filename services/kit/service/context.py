@@ -7,7 +7,7 @@ import structlog
 from joserfc.jwk import KeySet
 
 from kit import keys
-from kit.clock import Clock, SystemClock
+from kit.clock import Clock, SharedClock, SystemClock
 from kit.db.engine import Database
 from kit.rpc.client import Peer
 from kit.rpc.tokens import TokenSigner, TokenVerifier
@@ -33,8 +33,11 @@ class KitContext:
 
     @classmethod
     async def open(cls, settings: KitSettings, name: str, *, clock: Clock | None = None) -> Self:
-        """Read the keys and prepare the database pool (nothing connects yet). Raises KeyFileError, VaultError."""
-        clock = clock or SystemClock()
+        """Read the keys and prepare the database pool; nothing connects yet.
+
+        Raises KeyFileError, VaultError, ClockFileError.
+        """
+        clock = clock or _clock(settings)
         keyring = keys.load_keyring(settings.keys_dir)
         return cls(
             name=name,
@@ -60,3 +63,7 @@ class KitContext:
         for peer in self._peers.values():
             await peer.close()
         await self.database.close()
+
+
+def _clock(settings: KitSettings) -> Clock:
+    return SystemClock() if settings.clock_file is None else SharedClock(settings.clock_file)

@@ -1,18 +1,19 @@
 """A service while it runs: starts its parts in order, and ends them so that nothing is lost or left half done."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from enum import Flag, auto
 from typing import Any, Final
 
 from kit.db.schema import require_schema
+from kit.db.simulation import require_clock
 from kit.log import log
 from kit.messaging.consumer import Consumer
 from kit.messaging.relay import Relay
 from kit.rpc.server import RpcServer
 from kit.service.context import KitContext
-from kit.service.definition import Service
+from kit.service.definition import BackgroundJob, Service
 from kit.service.probe import Probe
 from kit.service.worker import Worker
 from kit.timers import TimerWorker
@@ -64,6 +65,11 @@ class Running:
         return self._worker.consumers if self._worker else []
 
     @property
+    def jobs(self) -> Sequence[BackgroundJob]:
+        """The background jobs, when this process has the worker half."""
+        return self._service.jobs if self._worker else ()
+
+    @property
     def timer_worker(self) -> TimerWorker | None:
         """The timer worker of the worker half."""
         return self._worker.timer_worker if self._worker else None
@@ -71,7 +77,7 @@ class Running:
     async def start(self, *, pump: bool = True) -> None:
         """Start every part; on an error stop what was started and raise it.
 
-        With `pump=False` relay, consumers and timers are made but do not run by themselves: a test drains them.
+        With `pump=False` relay, consumers, timers and jobs are made but do not run by themselves: a test drains them.
         """
         self._supervisor = asyncio.create_task(self._supervise(), name=f"{self._service.name}.supervisor")
         starting = asyncio.create_task(self._start(pump=pump), name=f"{self._service.name}.start")
@@ -120,6 +126,7 @@ class Running:
     async def _start(self, *, pump: bool) -> None:
         service, context = self._service, self._context
         await require_schema(context.database, service.migrations or service.name, service.name)
+        await require_clock(context.database, context.clock, service.name)
         for hook in service.on_start:
             await hook(context)
         if self._settings.metrics_listen is not None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -11,6 +12,7 @@ from nats.js.client import JetStreamContext
 from nats.js.errors import APIError
 
 from kit import wake
+from kit.clock import SharedClock
 from kit.log import log
 from kit.messaging.connection import AWAY, connect
 from kit.messaging.consumer import Consumer
@@ -37,19 +39,26 @@ class Worker:
         self._client: Client | None = None
         self._sweeper = Sweeper(context.database, context.clock)
         self._stopped = asyncio.Event()
+        # Whoever moves a shared clock waits for everything that follows from the movement: nothing is gathered then.
+        self._shared_clock = context.clock if isinstance(context.clock, SharedClock) else None
         self.timer_worker = TimerWorker(context.database, context.clock, service.timers)
         self.relay: Relay | None = None
         self.consumers: list[Consumer] = []
         self.jetstream: JetStreamContext | None = None
 
     async def start(self, spawn: Spawn, *, pump: bool, listen: bool) -> None:
-        """Start timers, wait for NATS however long it takes, then start relay and consumers.
+        """Start timers and jobs, wait for NATS however long it takes, then start relay and consumers.
 
         `listen`: the transactions that leave something happen in other processes.
         """
         if pump:
             spawn(self.timer_worker.run(), "timers")
             spawn(self._sweeper.run(), "sweeper")
+            for job in self._service.jobs:
+                spawn(job.run(), job.name)
+            if self._shared_clock is not None:
+                # It jumps: nobody may go on sleeping until a time that has passed.
+                spawn(self._until_stopped(self._shared_clock.watch(self.timer_worker.look_now)), "clock")
             if listen:
                 spawn(self._until_stopped(wake.Listener(self._context.database).run()), "listener")
         await self._reach_nats()
@@ -63,10 +72,12 @@ class Worker:
                 spawn(consumer.run(), "consumer")
 
     def stop_taking(self) -> None:
-        """Take no new messages and timers; what is under way is finished and the rest given back."""
+        """Take no new messages, timers and jobs; what is under way is finished and the rest given back."""
         for consumer in self.consumers:
             consumer.stop()
         self.timer_worker.stop()
+        for job in self._service.jobs:
+            job.stop()
         self._sweeper.stop()
         self._stopped.set()
 
@@ -106,7 +117,7 @@ class Worker:
                 self.relay = Relay(
                     context.database,
                     jetstream,
-                    spec,
+                    spec if self._shared_clock is None else replace(spec, gather_seconds=0.0),
                     self._service.name,
                     context.clock,
                     replicas=context.settings.stream_replicas,
@@ -116,7 +127,7 @@ class Worker:
         context = self._context
         self.consumers = [
             Consumer(
-                subscription,
+                subscription if self._shared_clock is None else replace(subscription, gather_seconds=0.0),
                 context.database,
                 jetstream,
                 context.clock,

@@ -13,6 +13,7 @@ import httpx
 import psutil
 import pytest
 
+from dealerloop.audit.v1.audit_pb2 import ActionRecorded
 from kit.keys import create_key_directory
 from tests.integration.kit.sample.app import NAME
 from tests.support.postgres import DatabaseUrls
@@ -173,3 +174,30 @@ async def test_missing_keys_are_said_plainly(environment: dict[str, str], tmp_pa
 
 async def test_dead_letters_are_listed_on_the_command_line_without_anything_else(environment: dict[str, str]) -> None:
     assert await outcome(environment, "dlq", "list") == (0, "There are no dead letters.\n", "")
+
+
+async def test_events_are_told_again_on_the_command_line(
+    environment: dict[str, str], sample_urls: DatabaseUrls
+) -> None:
+    connection = await asyncpg.connect(sample_urls.database_url)
+    try:
+        await connection.execute(
+            "INSERT INTO outbox (id, key, subject, type, payload, create_time, publish_time)"
+            " VALUES (uuidv7(), 'k', '.v1.audit.a.recorded', $1, '', now(), now())",
+            ActionRecorded.DESCRIPTOR.full_name,
+        )
+        said = await outcome(environment, "republish", "ActionRecorded", "--since", "2026-03-02")
+
+        waiting = await connection.fetchval("SELECT count(*) FROM outbox WHERE publish_time IS NULL")
+    finally:
+        await connection.close()
+    assert said == (0, "1 events since 2026-03-02T00:00:00+00:00 are told again, by the running service.\n", "")
+    assert waiting == 1
+
+
+@pytest.mark.parametrize("since", ["yesterday", "2026-02-30", ""])
+async def test_a_time_that_is_none_is_refused(environment: dict[str, str], since: str) -> None:
+    code, _, err = await outcome(environment, "republish", "ActionRecorded", "--since", since)
+
+    assert code == 2
+    assert "is neither a day" in err

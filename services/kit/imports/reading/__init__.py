@@ -1,0 +1,1 @@
+"""From a file to rows of cells: text with delimiters, and workbooks."""
