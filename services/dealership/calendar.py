@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, Protocol
@@ -98,7 +98,7 @@ class BusinessCalendar:
 
         Raises NeverOpen when there is none within 400 days.
         """
-        for start, _ in self._open_from(at, zone):
+        for start, _ in _open_from(self.opening_hours, at, zone):
             return start
         raise NeverOpen("the store does not open within 400 days")
 
@@ -107,22 +107,54 @@ class BusinessCalendar:
 
         Raises NeverOpen when the calendar has not that much opening time within 400 days.
         """
-        left = duration
-        for start, end in self._open_from(at, zone):
-            if start + left <= end:
-                return start + left
-            left -= end - start
-        raise NeverOpen("not enough opening time within 400 days")
+        return _after(self.opening_hours, at, duration, zone)
 
-    def _open_from(self, at: datetime, zone: ZoneInfo) -> Iterator[tuple[datetime, datetime]]:
-        moment = at.astimezone(UTC)
-        first = at.astimezone(zone).date()
-        for offset in range(_HORIZON_DAYS):
-            day = first + timedelta(days=offset)
-            for interval in self.opening_hours(day):
-                start, end = interval.instants(day, zone)
-                if end > moment:
-                    yield max(start, moment), end
+    def after_calling_time(self, at: datetime, duration: timedelta, zone: ZoneInfo) -> datetime:
+        """Return when `duration` of the time in which calls may be made has passed since `at`, in UTC (CMP-4).
+
+        Raises NeverOpen when the calendar has not that much calling time within 400 days.
+        """
+        return _after(self.calling_hours, at, duration, zone)
+
+    def business_time_between(self, start: datetime, end: datetime, zone: ZoneInfo) -> timedelta:
+        """Return how much opening time lies between two instants; nothing when the end comes first."""
+        return _between(self.opening_hours, start, end, zone)
+
+    def calling_time_between(self, start: datetime, end: datetime, zone: ZoneInfo) -> timedelta:
+        """Return how much calling time lies between two instants; nothing when the end comes first."""
+        return _between(self.calling_hours, start, end, zone)
+
+
+_HoursOf = Callable[[date], tuple[Interval, ...]]
+
+
+def _after(hours_of: _HoursOf, at: datetime, duration: timedelta, zone: ZoneInfo) -> datetime:
+    left = duration
+    for start, end in _open_from(hours_of, at, zone):
+        if start + left <= end:
+            return start + left
+        left -= end - start
+    raise NeverOpen("not enough opening time within 400 days")
+
+
+def _between(hours_of: _HoursOf, start: datetime, end: datetime, zone: ZoneInfo) -> timedelta:
+    days = max(0, (end.astimezone(zone).date() - start.astimezone(zone).date()).days) + 1
+    spans = _open_from(hours_of, start, zone, days=days)
+    return sum((max(timedelta(), min(closes, end) - opens) for opens, closes in spans), timedelta())
+
+
+def _open_from(
+    hours_of: _HoursOf, at: datetime, zone: ZoneInfo, *, days: int = _HORIZON_DAYS
+) -> Iterator[tuple[datetime, datetime]]:
+    moment = at.astimezone(UTC)
+    first = at.astimezone(zone).date()
+    for offset in range(days):
+        day = first + timedelta(days=offset)
+        for interval in hours_of(day):
+            start, end = interval.instants(day, zone)
+            # An interval that lies in the hour which the clocks skip has no length.
+            if end > max(start, moment):
+                yield max(start, moment), end
 
 
 DEFAULT: Final = BusinessCalendar(dict.fromkeys(range(1, _LAST_WEEKDAY + 1), (DEFAULT_OPENING,)))

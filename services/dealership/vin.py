@@ -25,6 +25,10 @@ _FULL_WIDTH: Final = {0xFEE0 + code: chr(code).upper() for code in range(0x21, 0
 _SMALL: Final = {code: chr(code).upper() for code in range(ord("a"), ord("z") + 1)}
 _SEPARATORS: Final = dict.fromkeys(map(ord, " \t\r\n\u00a0\u3000-\uff0d"))
 _SPELLING: Final = {**_FULL_WIDTH, **_SMALL, **_SEPARATORS}
+# The 10th character: 1980 is A; I, O, Q, U, Z and 0 are left out, and after 30 years it begins again.
+_MODEL_YEAR_POSITION: Final = 9
+_MODEL_YEARS: Final = {character: 1980 + place for place, character in enumerate("ABCDEFGHJKLMNPRSTVWXY123456789")}
+_MODEL_YEAR_CYCLE: Final = len(_MODEL_YEARS)
 # Makers of China (L) and North America (1-5) must compute the digit; the others may use the position freely.
 _BINDING: Final = frozenset("L12345")
 
@@ -64,6 +68,17 @@ def check_digit(vin: str) -> str:
     """Return what the 9th character of these 17 should be: `0`-`9` or `X`."""
     remainder = sum(_VALUES[character] * weight for character, weight in zip(vin, _WEIGHTS, strict=True)) % 11
     return "X" if remainder == 10 else str(remainder)  # noqa: PLR2004 - the remainder that has no digit
+
+
+def model_year(vin: str, *, latest: int) -> int | None:
+    """Return the last model year up to `latest` that the 10th character can mean.
+
+    None when it means none: only makers of China and North America must write the year there.
+    """
+    first = _MODEL_YEARS.get(vin[_MODEL_YEAR_POSITION]) if vin[0] in _BINDING else None
+    if first is None or first > latest:
+        return None
+    return latest - (latest - first) % _MODEL_YEAR_CYCLE
 
 
 def _refused(field: str, rule: str, description: str) -> InvalidVin:

@@ -42,9 +42,11 @@ def build(ctx: KitContext) -> Service:
     def web(context: KitContext) -> ASGIApp:
         # Imported only where pages are served: a worker or a migration has no use for a web framework.
         from gateway.identity.routes import router
+        from gateway.imports import routes as imports
         from gateway.web import create_app
 
-        return create_app(context, [router(accounts)], ready=lambda: _parts(context))
+        routers = [router(accounts), imports.router(context, settings)]
+        return create_app(context, routers, larger=imports.larger(settings), ready=lambda: _parts(context))
 
     return Service(
         name="gateway",

@@ -29,14 +29,25 @@ class Context(Protocol):
 
 
 Readiness = Callable[[], Awaitable[Mapping[str, bool]]]
+# A month of the whole group is copied with every answer; somebody waits for it once a month.
+_SECONDS = dict.fromkeys(
+    ("dealerloop.scoring.v1.MonthService.CloseMonth", "dealerloop.scoring.v1.MonthService.ReopenMonth"), 120.0
+)
 
 
-def create_app(ctx: Context, routers: Sequence[APIRouter] = (), *, ready: Readiness | None = None) -> FastAPI:
+def create_app(
+    ctx: Context,
+    routers: Sequence[APIRouter] = (),
+    *,
+    larger: Callable[[str], int | None] = lambda _: None,
+    ready: Readiness | None = None,
+) -> FastAPI:
     """The ASGI application.
 
     Args:
         ctx: gives the connections to the services.
         routers: hand-written routes beside the contracts, such as signing in.
+        larger: the limit in bytes of a path that takes more than any other body, and nothing for the others.
         ready: the parts that must work before traffic comes, by name; without it the process is ready at once.
 
     Raises:
@@ -59,8 +70,8 @@ def create_app(ctx: Context, routers: Sequence[APIRouter] = (), *, ready: Readin
         },
     )
     # The API itself is answered before the routes of the pages: nearly every request is for it.
-    app.add_middleware(lambda pages: Transcoder(bound, ctx.peer, otherwise=pages))
-    app.add_middleware(Guard)
+    app.add_middleware(lambda pages: Transcoder(bound, ctx.peer, seconds=_SECONDS, otherwise=pages))
+    app.add_middleware(Guard, larger=larger)
     _add_fixed(app, "/openapi.json", orjson.dumps(document), "application/json")
     docs.add_routes(app, document)
     _add_health(app, ready)

@@ -1,4 +1,4 @@
-"""What sales publishes."""
+"""What sales publishes, and which stream of a neighbour it reads."""
 
 from __future__ import annotations
 
@@ -7,3 +7,4 @@ from typing import Final
 from kit.messaging.streams import StreamSpec
 
 SALES: Final = StreamSpec("SALES", "sales")
+CARE: Final = StreamSpec("CARE", "customer_care")

@@ -17,19 +17,24 @@ OPEN = {
     "sales": {"store"},
     "customer_care": {"store", "cadence_template", "cadence_template_version", "questionnaire_version"},
     "aftersales": {"store", "warranty_policy_version", "warranty_policy_span", "maintenance_plan_version"},
-    "scoring": {"store", "satisfaction_model_version"},
+    "scoring": {"store", "satisfaction_model_version", "month_revision"},
     "gateway": {"region", "failed_sign_in"},
 }
 NEVER_CHANGED = {
     "customer_care": {"cadence_template_version", "questionnaire_version"},
     "aftersales": {"warranty_policy_version", "warranty_policy_span", "maintenance_plan_version"},
-    "scoring": {"satisfaction_model_version"},
+    "scoring": {
+        *("satisfaction_model_version", "month_revision"),
+        *("closed_grade", "counted_response", "closed_cells", "closed_index", "changed_response"),
+    },
     "gateway": {"audit_record"},
 }
 # Names of things and of the group's own people; customers' are sealed.
 PLAIN_NAMES = {
     *(("aftersales", table) for table in ("warranty_policy_version", "maintenance_plan_version")),
     *((service, table) for service in SERVICES for table in ("store", "region", "staff")),
+    # What people call a file and the source that it comes from; its content is sealed.
+    *((service, table) for service in ("sales", "aftersales") for table in ("import_job", "mapping_profile")),
 }
 PERSONAL = "(^|_)(name|username|phone|mobile|email|address|plate|birth|note|comment|texts?|answers?)(_|$)"
 FORBIDDEN = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from importlib import resources
 from typing import Any
@@ -11,9 +12,17 @@ from zoneinfo import ZoneInfo
 
 from customer_care.cadences.values import Anchor, OwnerRole, Step, TemplateVersion, VersionState, Window
 from customer_care.care_plans.values import Days, DeliveryState, Existing
+from customer_care.complaints.values import Kind
 from customer_care.followups.rules import OpenWindow
 from customer_care.followups.values import AttemptFact, FollowUpState, Outcome
-from customer_care.surveys.values import Question, QuestionnaireVersion, QuestionType
+from customer_care.surveys.values import (
+    ComplaintSubject,
+    Question,
+    QuestionnaireFactor,
+    QuestionnaireVersion,
+    QuestionPurpose,
+    QuestionType,
+)
 from dealership.calendar import BusinessCalendar, Interval
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -122,11 +131,39 @@ def attempt(hour: int, minute: int = 0, *, day: int = 0, outcome: Outcome = Outc
 def questionnaire() -> QuestionnaireVersion:
     """One question of each kind; only the first must be answered."""
     kinds = [
-        ("OVERALL", QuestionType.SCALE_7, True),
-        ("TEN", QuestionType.SCALE_10, False),
-        ("NPS", QuestionType.NPS, False),
-        ("YES", QuestionType.YES_NO, False),
-        ("TEXT", QuestionType.TEXT, False),
+        ("OVERALL", QuestionType.SCALE_7, QuestionPurpose.OVERALL),
+        ("TEN", QuestionType.SCALE_10, QuestionPurpose.INDICATOR),
+        ("NPS", QuestionType.NPS, QuestionPurpose.RECOMMENDATION),
+        ("YES", QuestionType.YES_NO, QuestionPurpose.COMPLAINT),
+        ("TEXT", QuestionType.TEXT, QuestionPurpose.REMARK),
     ]
-    questions = tuple(Question(code, kind, required, "", {"en": code}) for code, kind, required in kinds)
-    return QuestionnaireVersion("ssi", 1, "ssi", {"en": "SSI"}, (), questions, PUBLISHED)
+    return version_of(*(question(*it, required=it[0] == "OVERALL") for it in kinds))
+
+
+def question(code: str, kind: QuestionType, purpose: QuestionPurpose, **changes: Any) -> Question:
+    """A question of no factor that need not be answered."""
+    fields: dict[str, Any] = {"required": False, "factor": "", "texts": {"en": code}}
+    return Question(code, kind, purpose, **fields | changes)
+
+
+def version_of(*questions: Question, factors: Mapping[str, ComplaintSubject] = {}) -> QuestionnaireVersion:
+    """A version of these questions; low marks are about something else of nobody where no factor says more."""
+    return QuestionnaireVersion(
+        code="ssi",
+        number=1,
+        satisfaction_model="ssi",
+        titles={"en": "SSI"},
+        complaint_subject=ComplaintSubject(Kind.OTHER, None),
+        factors=tuple(QuestionnaireFactor(code, {"en": code}, subject) for code, subject in factors.items()),
+        questions=questions,
+        publish_time=PUBLISHED,
+    )
+
+
+def shipped_questionnaire() -> QuestionnaireVersion:
+    """The questionnaire that the product comes with."""
+    from customer_care.surveys.model import QuestionnaireRow, questionnaire_of
+
+    file = resources.files("customer_care.surveys").joinpath("data", "ssi-five-factor.v1.json")
+    content = json.loads(file.read_text(encoding="utf-8"))
+    return questionnaire_of(QuestionnaireRow(code=content["code"], number=1, content=content, publish_time=PUBLISHED))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 
 # Empty: there is one; otherwise why not. Set once per run.
 VARIABLE = "DEALERLOOP_TEST_WITHOUT_DOCKER"
+# Every container of the tests ends with its `with`; the reaper would be one more image to download.
+os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
 
 
 def why_not() -> str:

@@ -32,6 +32,13 @@ SERVICES = ("sales", "customer_care", "aftersales", "scoring", "gateway")
 R = TypeVar("R", bound=Message)
 
 
+class Nobody:
+    """Signs no call: the directory is complete, so that nobody has to be asked."""
+
+    def service_token(self) -> str:
+        return ""
+
+
 class OneService:
     """A service without its neighbours: what it knows of the stores was put there."""
 

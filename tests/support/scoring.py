@@ -20,11 +20,13 @@ def a_store(store_id: str = STORE, time_zone: str = "Asia/Shanghai") -> StoreFac
     return StoreFacts(store_id=store_id, version=1, display_name=f"Store {store_id}", time_zone=time_zone)
 
 
-def a_delivery(number: int, *, day: str = "2026-11-08", version: int = 1, cancelled: bool = False) -> DeliveryFacts:
+def a_delivery(
+    number: int, *, day: str = "2026-11-08", version: int = 1, cancelled: bool = False, store_id: str = STORE
+) -> DeliveryFacts:
     """A delivery as its event tells it."""
     return DeliveryFacts(
         delivery_id=str(UUID(int=number)),
-        store_id=STORE,
+        store_id=store_id,
         version=version,
         vin=f"LDL{number:014d}",
         consultant_id="li.wei",
@@ -41,6 +43,7 @@ def a_response(
     submit_time: datetime = NOON,
     consultant: str = "li.wei",
     store_id: str = STORE,
+    mode: InterviewMode = InterviewMode.INTERVIEW_MODE_LINK,
 ) -> ResponseSubmitted:
     """A response to the five-factor questionnaire, to the delivery of the same number."""
     message = ResponseSubmitted(
@@ -52,7 +55,7 @@ def a_response(
         customer_id=str(UUID(int=number)),
         satisfaction_model="ssi-five-factor",
         questionnaire_version="questionnaires/ssi-five-factor/versions/1",
-        mode=InterviewMode.INTERVIEW_MODE_LINK,
+        mode=mode,
     )
     message.submit_time.FromDatetime(submit_time)
     for question, mark in marks.items():

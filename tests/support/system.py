@@ -48,12 +48,15 @@ class Part:
         return self.context.database
 
     async def drain(self) -> int:
-        """Publishes, handles and fires what is there now; returns how much that was."""
+        """Publishes, handles, fires and works on what is there now; returns how much that was."""
         done = await self.running.relay.publish_once() if self.running.relay else 0
         for consumer in self.running.consumers:
             done += await consumer.drain_once()
         timers = self.running.timer_worker
-        return done + (await timers.fire_due() if timers else 0)
+        done += await timers.fire_due() if timers else 0
+        for job in self.running.jobs:
+            done += await job.work_once()
+        return done
 
 
 class System:

@@ -84,7 +84,7 @@ async def _derive(session: AsyncSession, vins: Sequence[str], now: datetime) -> 
         after = derived.vehicle.first_service
         if after != before:
             version += 1
-            events.append((_changed(vin, version, after), vin))
+            events.append((first_service_changed(vin, version, after), vin))
         written.append((derived, version))
     await bulk.write(connection, written, now)
     await outbox.add_many(session, events, now=now)
@@ -116,7 +116,7 @@ async def take_service(session: AsyncSession, vehicle: Vehicle, services: Sequen
     if done != vehicle.first_service_done_date:
         vehicle.first_service_done_date = done
         vehicle.first_service_version += 1
-        event = _changed(vehicle.vin, vehicle.first_service_version, vehicle.first_service)
+        event = first_service_changed(vehicle.vin, vehicle.first_service_version, vehicle.first_service)
         await outbox.add(session, event, key=vehicle.vin, now=now)
 
 
@@ -145,5 +145,6 @@ def message(vin: str, version: int, service: FirstService) -> vehicles_pb2.First
     )
 
 
-def _changed(vin: str, version: int, service: FirstService) -> events_pb2.FirstServiceChanged:
+def first_service_changed(vin: str, version: int, service: FirstService) -> events_pb2.FirstServiceChanged:
+    """Return the event of a first service that is due or made at another time."""
     return events_pb2.FirstServiceChanged(vin=vin, first_service=message(vin, version, service))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
+from aftersales.vehicles.rules import readings
 from aftersales.vehicles.values import VisitKind
-from aftersales.visits.values import Draft
+from aftersales.visits.values import UNKNOWN, Draft, History
 from aftersales.warranty.values import Reading
 from dealership import vin
 from kit.errors import AlreadyExists, FieldViolation, InvalidArgument
@@ -85,13 +86,13 @@ def read(visit: vehicles_pb2.WorkshopVisit, *, today: date) -> Draft:
     return Draft(vehicle, visit_date, visit.odometer_km, kind, next_due, visit.next_due_km)
 
 
-def check_odometer(visit: Draft, readings: Iterable[Reading]) -> None:
+def check_odometer(visit: Draft, others: Iterable[Reading]) -> None:
     """Refuse an odometer that runs backwards between any two readings of the vehicle.
 
     The other reading is named by day and km, never by store (GRP-01a). Raises InvalidVisit with rule
     ODOMETER_DECREASED (an earlier reading is higher) or ODOMETER_ABOVE_LATER (a later one is lower).
     """
-    known = list(readings)
+    known = list(others)
     earlier = [one for one in known if one.date <= visit.visit_date and one.odometer_km > visit.odometer_km]
     if earlier:
         highest = max(earlier, key=lambda one: one.odometer_km)
@@ -101,6 +102,40 @@ def check_odometer(visit: Draft, readings: Iterable[Reading]) -> None:
         raise _backwards(
             visit.odometer_km, "ODOMETER_ABOVE_LATER", "later", min(later, key=lambda one: one.odometer_km)
         )
+
+
+def judge(
+    visits: Sequence[tuple[str, Draft]], histories: Mapping[str, History]
+) -> list[InvalidVisit | VisitAlreadyRecorded | None]:
+    """Say of each visit of a store why it cannot be recorded after the others, oldest first; None where it can."""
+    verdicts: list[InvalidVisit | VisitAlreadyRecorded | None] = [None] * len(visits)
+    known: dict[str, list[Reading]] = {}
+    recorded = {vin: set(history.recorded) for vin, history in histories.items()}
+    order = sorted(range(len(visits)), key=lambda at: (visits[at][1].visit_date, visits[at][1].odometer_km))
+    for at in order:
+        store_id, visit = visits[at]
+        if visit.vin not in known:
+            history = histories.get(visit.vin, UNKNOWN)
+            known[visit.vin] = list(readings(history.delivery_date, history.delivery_odometer_km, history.services))
+        try:
+            identity = (store_id, visit.visit_date, visit.kind)
+            if identity in recorded.setdefault(visit.vin, set()):
+                raise already_recorded(visit)
+            check_odometer(visit, known[visit.vin])
+        except (InvalidVisit, VisitAlreadyRecorded) as refused:
+            verdicts[at] = refused
+            continue
+        recorded[visit.vin].add(identity)
+        known[visit.vin].append(Reading(visit.visit_date, visit.odometer_km))
+    return verdicts
+
+
+def already_recorded(visit: Draft) -> VisitAlreadyRecorded:
+    """Return the error of a visit that the store has already."""
+    return VisitAlreadyRecorded(
+        "this visit was already recorded",
+        metadata={"vin": visit.vin, "visit_date": visit.visit_date.isoformat(), "kind": visit.kind.value},
+    )
 
 
 def _next_due_date(text: str, visit_date: date) -> date | None:

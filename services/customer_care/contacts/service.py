@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from customer_care.care_plans.model import CarePlan
 from customer_care.clients import Sales
+from customer_care.complaints import erasure
 from customer_care.contacts.model import NAME, PHONE, ContactRow
 from customer_care.followups.model import Attempt, FollowUp
 from customer_care.surveys.model import Response, Survey
@@ -65,15 +66,21 @@ class ContactBook:
 
     async def reveal(self, session: AsyncSession, customer_id: UUID | None) -> ContactView:
         """Return a contact in the clear. Raises ContactUnknown; Unavailable when sales has to be asked and is away."""
-        if customer_id is None:
+        row = await self._row(session, customer_id) if customer_id is not None else None
+        if row is None:
             raise ContactUnknown("nothing is known of this customer")
+        return self._open(row)
+
+    async def knows(self, session: AsyncSession, customer_id: UUID) -> bool:
+        """Say whether there is such a customer within reach. Raises Unavailable as `reveal` does."""
+        return await self._row(session, customer_id) is not None
+
+    async def _row(self, session: AsyncSession, customer_id: UUID) -> ContactRow | None:
         row = await session.get(ContactRow, customer_id)
         if row is None:
             await self._projection.refresh(session, [str(customer_id)])
             row = await session.get(ContactRow, customer_id)
-        if row is None or row.erased:
-            raise ContactUnknown("nothing is known of this customer")
-        return self._open(row)
+        return None if row is None or row.erased else row
 
     def _open(self, row: ContactRow) -> ContactView:
         name, phone = row.sealed_display_name, row.sealed_phone
@@ -156,6 +163,7 @@ class ContactProjection:
             update(Response).where(Response.survey_id.in_(surveys)).values(sealed_texts=None),
             execution_options={"synchronize_session": False},
         )
+        await erasure.erase(session, customer_ids)
 
     def _row(self, customer_id: UUID, contact: customers_pb2.Contact) -> dict[str, object]:
         if contact.erased:

@@ -10,11 +10,14 @@ from uuid import UUID
 from sqlalchemy import Integer
 from sqlalchemy.orm import Mapped, mapped_column
 
+from customer_care.complaints.values import Department, Kind
 from customer_care.surveys.values import (
+    ComplaintSubject,
     InterviewMode,
     Question,
     QuestionnaireFactor,
     QuestionnaireVersion,
+    QuestionPurpose,
     QuestionType,
     SurveyState,
 )
@@ -77,7 +80,11 @@ def questionnaire_of(row: QuestionnaireRow) -> QuestionnaireVersion:
         number=row.number,
         satisfaction_model=row.content["satisfaction_model"],
         titles=row.content["titles"],
-        factors=tuple(QuestionnaireFactor(one["code"], one["titles"]) for one in row.content.get("factors", ())),
+        complaint_subject=_subject(row.content["complaint_subject"]),
+        factors=tuple(
+            QuestionnaireFactor(one["code"], one["titles"], _subject(one["complaint_subject"]))
+            for one in row.content.get("factors", ())
+        ),
         questions=tuple(_question(content) for content in row.content["questions"]),
         publish_time=row.publish_time,
     )
@@ -87,7 +94,13 @@ def _question(content: Mapping[str, Any]) -> Question:
     return Question(
         code=content["code"],
         type=QuestionType(content["type"].removeprefix("QUESTION_TYPE_")),
+        purpose=QuestionPurpose(content["purpose"]),
         required=content.get("required", False),
         factor=content.get("factor", ""),
         texts=content["texts"],
     )
+
+
+def _subject(content: Mapping[str, Any]) -> ComplaintSubject:
+    department = content.get("department")
+    return ComplaintSubject(Kind(content["kind"]), Department(department) if department else None)

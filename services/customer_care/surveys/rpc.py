@@ -78,6 +78,7 @@ class SurveyEdge:
             mode=view.mode,
             answers=list(_answers(view.answers)) if view.answers is not None else [],
             vin=view.plan.vin,
+            complaint=f"stores/{survey.store_id}/complaints/{view.complaint_id}" if view.complaint_id else "",
             etag=etag_of(survey.version),
         )
 

@@ -9,12 +9,13 @@ from typing import Final
 from customer_care.surveys.values import Answers, Given, Question, QuestionnaireVersion, QuestionType, SurveyState
 from kit.errors import Conflict, FieldViolation, InvalidArgument
 
-_SCALES: Final = {
+SCALES: Final = {
     QuestionType.SCALE_7: (1, 7),
     QuestionType.SCALE_10: (1, 10),
     QuestionType.NPS: (0, 10),
     QuestionType.YES_NO: (0, 1),
 }
+"""The lowest and the highest mark of each kind of question that is answered with one."""
 
 
 class AnswersInvalid(InvalidArgument):
@@ -110,6 +111,6 @@ def _mismatch(question: Question, one: Given, path: str) -> Iterator[FieldViolat
     if one.text is not None:
         yield FieldViolation(f"{path}.text", "MARK_EXPECTED", "this question is answered with a mark")
         return
-    lowest, highest = _SCALES[question.type]
+    lowest, highest = SCALES[question.type]
     if one.mark is not None and not lowest <= one.mark <= highest:
         yield FieldViolation(f"{path}.mark", "MARK_RANGE", f"must be a mark from {lowest} to {highest}")

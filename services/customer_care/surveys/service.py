@@ -13,9 +13,11 @@ from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from customer_care.care_plans.model import CarePlan
+from customer_care.complaints.model import Complaint
 from customer_care.followups.service import FollowUps
 from customer_care.stores import StoreCache
 from customer_care.surveys import rules
+from customer_care.surveys.cases import Cases
 from customer_care.surveys.catalogue import QuestionnaireCatalogue
 from customer_care.surveys.links import SurveyLinkInvalid, SurveyLinks
 from customer_care.surveys.model import Response, Survey
@@ -52,13 +54,17 @@ class Filter:
 
 
 class SurveyView(NamedTuple):
-    """A survey with all that is shown of it; the answers are None in lists and before it was answered."""
+    """A survey with all that is shown of it.
+
+    The answers are None in lists and before it was answered; `complaint_id` is the case that they opened (CARE-07).
+    """
 
     survey: Survey
     plan: CarePlan
     state: SurveyState
     mode: InterviewMode | None
     answers: Answers | None
+    complaint_id: UUID | None
 
 
 class PublicView(NamedTuple):
@@ -86,12 +92,14 @@ class Surveys:
         self,
         questionnaires: QuestionnaireCatalogue,
         follow_ups: FollowUps,
+        cases: Cases,
         stores: StoreCache,
         links: SurveyLinks,
         vault: Vault,
     ) -> None:
         self._questionnaires = questionnaires
         self._follow_ups = follow_ups
+        self._cases = cases
         self._stores = stores
         self._links = links
         self._vault = vault
@@ -102,10 +110,11 @@ class Surveys:
         row = (await session.execute(query)).one_or_none()
         if row is None:
             raise SurveyNotFound("there is no such survey in this store")
-        survey, plan, response = row
+        survey, plan, response, complaint_id = row
         answers = self._answers(response) if response is not None else None
         mode = response.mode if response is not None else None
-        return SurveyView(survey, plan, rules.state_at(survey.state, survey.expire_time, now), mode, answers)
+        state = rules.state_at(survey.state, survey.expire_time, now)
+        return SurveyView(survey, plan, state, mode, answers, complaint_id)
 
     async def page(
         self, session: AsyncSession, wanted: Filter, size: int, token: str, now: datetime
@@ -122,8 +131,9 @@ class Surveys:
                 rules.state_at(survey.state, survey.expire_time, now),
                 response.mode if response is not None else None,
                 None,
+                complaint_id,
             )
-            for survey, plan, response in rows
+            for survey, plan, response, complaint_id in rows
         ]
         return views, encode_token([last[0].id], digest) if last is not None else ""
 
@@ -157,7 +167,7 @@ class Surveys:
     async def _take(
         self, session: AsyncSession, survey: Survey, plan: CarePlan, submission: Submission, now: datetime
     ) -> None:
-        """Keep the answers of a locked survey, tell scoring, and end the follow-up.
+        """Keep the answers of a locked survey, tell scoring, end the follow-up, and open a case where one is due.
 
         Raises StaleEtag, SurveyAlreadySubmitted, SurveyExpired, SurveyCancelled, AnswersInvalid.
         """
@@ -184,6 +194,9 @@ class Surveys:
         event = submitted_event(survey, plan, questionnaire, answers, submission.mode)
         await outbox.add(session, event, key=event.delivery_id, now=now)
         await self._follow_ups.reached_by_survey(session, survey, actor=submission.actor, now=now)
+        await self._cases.open(
+            session, survey, plan, questionnaire=questionnaire, answers=answers, actor=submission.actor, now=now
+        )
 
     async def _locked(self, session: AsyncSession, survey_id: UUID, store_id: str | None) -> tuple[Survey, CarePlan]:
         # The plan is locked first, as by everything that changes what belongs to it; whoever comes second sees the
@@ -231,12 +244,13 @@ def submitted_event(
     return event
 
 
-def _select(store_id: str) -> Select[Survey, CarePlan, Response]:
-    query = select(Survey, CarePlan, Response).join(CarePlan, CarePlan.delivery_id == Survey.delivery_id)
-    return query.outerjoin(Response, Response.survey_id == Survey.id).where(Survey.store_id == store_id)
+def _select(store_id: str) -> Select[Survey, CarePlan, Response, UUID]:
+    query = select(Survey, CarePlan, Response, Complaint.id).join(CarePlan, CarePlan.delivery_id == Survey.delivery_id)
+    query = query.outerjoin(Response, Response.survey_id == Survey.id)
+    return query.outerjoin(Complaint, Complaint.survey_id == Survey.id).where(Survey.store_id == store_id)
 
 
-def _filtered(wanted: Filter, now: datetime) -> Select[Survey, CarePlan, Response]:
+def _filtered(wanted: Filter, now: datetime) -> Select[Survey, CarePlan, Response, UUID]:
     query = _select(wanted.store_id)
     if wanted.delivery_id is not None:
         query = query.where(Survey.delivery_id == wanted.delivery_id)

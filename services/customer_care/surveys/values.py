@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+from customer_care.complaints.values import Department, Kind
+
 
 class QuestionType(StrEnum):
     """The kinds of questions; what a mark means is declared, never guessed from its range."""
@@ -17,6 +19,16 @@ class QuestionType(StrEnum):
     NPS = "NPS"
     YES_NO = "YES_NO"
     TEXT = "TEXT"
+
+
+class QuestionPurpose(StrEnum):
+    """What a question is asked for; declared, never guessed from its scale."""
+
+    INDICATOR = "INDICATOR"
+    OVERALL = "OVERALL"
+    RECOMMENDATION = "RECOMMENDATION"
+    COMPLAINT = "COMPLAINT"
+    REMARK = "REMARK"
 
 
 class SurveyState(StrEnum):
@@ -42,9 +54,17 @@ class Question:
 
     code: str
     type: QuestionType
+    purpose: QuestionPurpose
     required: bool
     factor: str
     texts: Mapping[str, str]
+
+
+class ComplaintSubject(NamedTuple):
+    """What a case is about that low marks open, and whose it is; None when that cannot be said beforehand (CARE-07)."""
+
+    kind: Kind
+    department: Department | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +73,21 @@ class QuestionnaireFactor:
 
     code: str
     titles: Mapping[str, str]
+    complaint_subject: ComplaintSubject
 
 
 @dataclass(frozen=True, slots=True)
 class QuestionnaireVersion:
-    """One published version of a questionnaire; it never changes."""
+    """One published version of a questionnaire; it never changes.
+
+    `complaint_subject` counts where no factor says more.
+    """
 
     code: str
     number: int
     satisfaction_model: str
     titles: Mapping[str, str]
+    complaint_subject: ComplaintSubject
     factors: tuple[QuestionnaireFactor, ...]
     questions: tuple[Question, ...]
     publish_time: datetime

@@ -70,7 +70,7 @@ def render(document: Mapping[str, Any], css: str) -> str:
             "curl": samples.curl(verb.upper(), path, operation),
             "body": _only_schema(operation.get("requestBody", {}).get("content", {})),
             "reply": _only_schema(operation["responses"]["200"].get("content", {})),
-            "codes": [code for code in operation["responses"] if code not in {"200", "default"}],
+            "codes": [code for code in operation["responses"] if code[0] != "2" and code != "default"],
         }
         for path, item in document["paths"].items()
         for verb, operation in item.items()

@@ -88,7 +88,7 @@ SCHEMAS: dict[str, Any] = {
         },
     },
 }
-_PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 _WORDS = {
     400: "The request breaks a rule; `errors` names the fields.",
     401: "There is no token, or it is not valid (any more).",
@@ -112,8 +112,8 @@ def response_name(status: int) -> str:
 
 
 RESPONSES: dict[str, Any] = {
-    "Problem": {"description": "Anything else that went wrong.", "content": _PROBLEM},
-    **{response_name(status): {"description": words, "content": _PROBLEM} for status, words in _WORDS.items()},
+    "Problem": {"description": "Anything else that went wrong.", "content": PROBLEM},
+    **{response_name(status): {"description": words, "content": PROBLEM} for status, words in _WORDS.items()},
 }
 RESPONSES[response_name(401)]["headers"] = {
     "WWW-Authenticate": {"description": "The challenge.", "schema": {"type": "string"}}
@@ -122,14 +122,15 @@ for _status in (429, 503):
     RESPONSES[response_name(_status)]["headers"] = _RETRY
 
 
-def _problems(*statuses: int) -> dict[str, Any]:
+def problems(*statuses: int) -> dict[str, Any]:
+    """The responses of these statuses, and of any other problem."""
     named = {str(status): {"$ref": f"#/components/responses/{response_name(status)}"} for status in statuses}
     return {**named, "default": {"$ref": "#/components/responses/Problem"}}
 
 
 _HTML = {"text/html": {"schema": {"type": "string"}}}
 _PAGE_PROBLEMS = {
-    str(status): {"description": _WORDS[status], "content": {**_HTML, **_PROBLEM}} for status in (400, 404, 409, 410)
+    str(status): {"description": _WORDS[status], "content": {**_HTML, **PROBLEM}} for status in (400, 404, 409, 410)
 }
 _LINK = {
     "name": "token",
@@ -156,7 +157,7 @@ def _page(operation: str, summary: str) -> dict[str, Any]:
         "responses": {
             "200": {"description": "The page.", "content": _HTML},
             **_PAGE_PROBLEMS,
-            "default": {"description": "Anything else that went wrong.", "content": {**_HTML, **_PROBLEM}},
+            "default": {"description": "Anything else that went wrong.", "content": {**_HTML, **PROBLEM}},
         },
     }
 
@@ -168,7 +169,7 @@ def _system(operation: str, summary: str, content: dict[str, Any]) -> dict[str, 
             "tags": ["System"],
             "summary": summary,
             "security": [],
-            "responses": {"200": {"description": "As asked.", "content": content}, **_problems(503)},
+            "responses": {"200": {"description": "As asked.", "content": content}, **problems(503)},
         }
     }
 
@@ -193,7 +194,7 @@ PATHS: dict[str, dict[str, Any]] = {
                     "description": "The token.",
                     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Token"}}},
                 },
-                **_problems(400, 401, 413, 415, 429, 503),
+                **problems(400, 401, 413, 415, 429, 503),
             },
         }
     },

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 
 from opentelemetry import context as otel_context
@@ -39,11 +39,17 @@ _IDS = RandomIdGenerator()
 
 
 class Guard:
-    """ASGI middleware around the whole application; `max_body` is in bytes."""
+    """ASGI middleware around the whole application.
 
-    def __init__(self, app: ASGIApp, max_body: int = MAX_BODY) -> None:
+    `max_body` is in bytes; `larger` gives the limit of a path that takes more, and nothing for any other.
+    """
+
+    def __init__(
+        self, app: ASGIApp, max_body: int = MAX_BODY, larger: Callable[[str], int | None] = lambda _: None
+    ) -> None:
         self.app = app
         self.max_body = max_body
+        self.larger = larger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request inside a server span."""
@@ -63,13 +69,14 @@ class Guard:
         started = time.perf_counter()
         status = 0
         size = 0
+        most = self.larger(scope["path"]) or self.max_body
 
         async def limited() -> Message:
             nonlocal size
             message = await receive()
             size += len(message.get("body", b""))
-            if size > self.max_body:
-                raise HTTPException(413)
+            if size > most:
+                raise _too_large(most)
             return message
 
         async def hardened(message: Message) -> None:
@@ -80,14 +87,13 @@ class Guard:
             await send(message)
 
         try:
-            if _declared_size(scope) > self.max_body:
-                raise HTTPException(413)  # noqa: TRY301 - the two ways to be too large end alike
+            if _declared_size(scope) > most:
+                raise _too_large(most)  # noqa: TRY301 - the two ways to be too large end alike
             await self.app(scope, limited, hardened)
         except HTTPException as error:
             if status:
                 raise
-            too_large = f"The body must not be larger than {self.max_body} bytes." if error.status_code == 413 else ""  # noqa: PLR2004
-            answer = problem.of_http(error.status_code, too_large or error.detail, error.headers)
+            answer = problem.of_http(error.status_code, error.detail, error.headers)
             await answer.response()(scope, receive, hardened)
         except Exception as error:
             log.exception("http.failed", route=scope.get(ROUTE, ""))
@@ -116,6 +122,10 @@ def _hardened(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes
     own = list(headers)
     said = {name.lower() for name, _ in own}
     return own + [header for header in _HEADERS.items() if header[0] not in said]
+
+
+def _too_large(most: int) -> HTTPException:
+    return HTTPException(413, f"The body must not be larger than {most} bytes.")
 
 
 def _declared_size(scope: Scope) -> int:

@@ -14,6 +14,7 @@ from gateway.api.bindings import Binding, Bindings
 from gateway.api.descriptors import REQUIRED, Contracts, access_of, behaviours, is_map, message_of
 from gateway.api.paths import PathNames
 from gateway.api.schemas import Form, Schemas
+from gateway.imports import documentation
 
 Document = dict[str, Any]
 _PLACES = {
@@ -50,6 +51,7 @@ def document(bindings: Bindings, contracts: Contracts) -> Document:
         if seen[operation["operationId"]] > 1:  # another path of the same method
             operation["operationId"] += f"_{seen[operation['operationId']]}"
         paths.setdefault(names.path(binding), {})[binding.verb.lower()] = operation
+    documentation.add(paths, contracts, schemas)
     for path, item in fixed.PATHS.items():
         paths.setdefault(path, {}).update(item)
     tags = [

@@ -19,7 +19,7 @@ from kit.errors import FieldViolation
 MAX_PARAMETERS = 100
 # Also without the quotation marks that HTTP wants: `etag` of the JSON is often pasted as it is.
 _ETAG = re.compile(r'(?:W/)?("[\x21\x23-\x7e]{1,62}"|[\x21\x23-\x7e]{1,62})', re.ASCII)
-_KEY = re.compile(r"[\x21-\x7e]{1,64}", re.ASCII)
+KEY = re.compile(r"[\x21-\x7e]{1,64}", re.ASCII)
 _MASK = "update_mask"
 # Never part of what a PATCH changes: the one says which resource, the other which state of it the client saw.
 _NOT_CONTENT = {"name", "etag"}
@@ -228,7 +228,7 @@ def _apply_headers(binding: Binding, message: Message, headers: Mapping[str, str
     key = headers.get("idempotency-key")
     if key is not None and binding.has_request_id:
         given = get_text(message, "request_id")
-        if not _KEY.fullmatch(key):
+        if not KEY.fullmatch(key):
             faults.add("Idempotency-Key", "HEADER_FORMAT", "must be 1 to 64 printable characters")
         elif given and given != key:
             faults.add("requestId", "IDEMPOTENCY_KEY_CONFLICT", "differs from the header Idempotency-Key")

@@ -86,6 +86,9 @@ class Samples:
                     '-H "Content-Type: application/json"',
                     f"-d '{json.dumps(value, ensure_ascii=False, indent=2)}'",
                 ]
+            elif media_type == "multipart/form-data":
+                lines.append('-F "file=@list.csv"')
+                lines += [f"-F '{name}={text}'" for name, text in value.items() if name != "file"]
             else:
                 lines += [f'--data-urlencode "{name}={text}"' for name, text in value.items()]
         return " \\\n  ".join(lines)

@@ -77,7 +77,7 @@ class Transcoder:
             binding, variables = found
             client_path = partial(_client_path, binding)
             headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-            token = None if binding.public else _token(headers)
+            token = None if binding.public else bearer(headers)
             body = await _read(receive)
             request = build(
                 binding,
@@ -95,7 +95,7 @@ class Transcoder:
                 timeout=self._seconds.get(binding.method.full_name, UNARY_SECONDS),
                 token=token,
             )
-            return _json_response(reply)
+            return json_response(reply)
         except Refused as refused:
             return refused.response
         except BadRequest as bad:
@@ -153,7 +153,12 @@ def _refuse_verb(allowed: Any, verb: str) -> NoReturn:
     raise Refused(problem.of_http(405, headers=headers).response())
 
 
-def _token(headers: Mapping[str, str]) -> str:
+def bearer(headers: Mapping[str, str]) -> str:
+    """The token of the header Authorization, not yet verified.
+
+    Raises:
+        Refused: there is none, or it does not look like one.
+    """
     given = headers.get("authorization")
     if given is None:
         raise Refused(
@@ -191,13 +196,14 @@ def _json_body(binding: Binding, headers: Mapping[str, str], body: bytes) -> Any
     return value
 
 
-def _json_response(reply: Message) -> Response:
-    headers = {}
+def json_response(reply: Message, status: int = 200, more: Mapping[str, str] | None = None) -> Response:
+    """The reply as JSON, with its etag as a header, and with these headers besides."""
+    headers = dict(more or {})
     if _has_etag(reply.DESCRIPTOR):
         etag = get_text(reply, "etag")
         if etag:
             headers["ETag"] = etag if etag.startswith('"') else f'"{etag}"'
-    return Response(to_json(reply), 200, headers, "application/json")
+    return Response(to_json(reply), status, headers, "application/json")
 
 
 @cache

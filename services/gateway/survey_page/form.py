@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from dealerloop.customer_care.v1.surveys_pb2 import Answer, Question, QuestionType
+from dealerloop.customer_care.v1.surveys_pb2 import Answer, Question, QuestionPurpose, QuestionType
 from kit.errors import FieldViolation
 
 PREFIX = "q."
@@ -73,6 +73,12 @@ def refused(sent: Sent, violations: Iterable[FieldViolation]) -> Sent:
         else:
             faults[""] = "refused"
     return Sent(sent.given, faults, sent.answers)
+
+
+def complains(questions: Iterable[Question], sent: Sent) -> bool:
+    """Whether the customer has ticked that he wants to complain (CARE-07)."""
+    asking = {one.code for one in questions if one.purpose == QuestionPurpose.QUESTION_PURPOSE_COMPLAINT}
+    return any(answer.mark == 1 for answer in sent.answers if answer.question in asking)
 
 
 def _fault(question: Question, value: str) -> str:

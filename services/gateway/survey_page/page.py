@@ -87,7 +87,7 @@ def survey(found: PublicSurvey, lang: str, sent: Sent, status: int = 200) -> HTM
 
 
 def message(kind: str, lang: str, status: int) -> HTMLResponse:
-    """A page that says one thing: `thanks`, `used`, `expired`, `cancelled`, `unknown`, `invalid`, `busy`."""
+    """A page that says one thing: a kind of the texts, such as `thanks` or `expired`."""
     return _html("message.html", lang, status, kind=kind)
 
 

@@ -98,7 +98,9 @@ async def _submit(peer: Peer, token: str, pairs: list[tuple[str, str]], request:
         if not refused.faults:
             raise
         return _wrong(request, found, refused)
-    return page.message("thanks", _language(request), 200)
+    # That a case was opened for low marks is the store's business; who complains is told what happens next.
+    kind = "complained" if form.complains(found.questionnaire.questions, sent) else "thanks"
+    return page.message(kind, _language(request), HTTPStatus.OK)
 
 
 async def _get(peer: Peer, token: str) -> PublicSurvey:

@@ -44,7 +44,8 @@ class CustomerEdge:
 
     async def erase_customer(self, call: Call, request: EraseCustomerRequest) -> customers_pb2.Customer:
         """Pseudonymise a customer."""
-        customer = await service.erase(call.session, call.store_id, names.parse_id(request.name), call.now)
+        customer_id = names.parse_id(request.name)
+        customer = await service.erase(call.session, call.store_id, customer_id, by=call.principal.id, now=call.now)
         return masked(customer, self._vault)
 
     async def batch_get_contacts(self, call: Call, request: BatchGetContactsRequest) -> BatchGetContactsResponse:

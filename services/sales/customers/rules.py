@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import Enum, auto
 
 from kit.errors import Conflict
-from sales.customers.values import Person
+from sales.customers.values import Buyer
 
 
 class CustomerErased(Conflict):
@@ -19,21 +19,26 @@ class Correction(Enum):
     """What a corrected name or telephone number means for the record behind a delivery."""
 
     NOTHING = auto()
+    CONSENTS_ONLY = auto()
     SAME_PERSON = auto()
     OTHER_PERSON = auto()
 
 
-def correction(known: Person, given: Person, *, erased: bool) -> Correction:
+def correction(known: Buyer, given: Buyer, *, erased: bool) -> Correction:
     """Tell a corrected spelling or a new number from another buyer.
 
-    One of name and telephone changed: the same person's record is corrected. Both changed: the delivery was
-    booked on the wrong customer. Raises CustomerErased when the known person was erased and another is not given.
+    One of name and telephone changed, or the missing one was found: the same person's record is corrected. Both
+    changed: the delivery was booked on the wrong customer. Raises CustomerErased when anything about an erased person
+    is to be written.
     """
     if known == given:
         return Correction.NOTHING
     if erased:
         raise CustomerErased("this customer was erased")
-    if known.phone != given.phone and known.name_key != given.name_key:
+    old, new = known.person, given.person
+    if old == new:
+        return Correction.CONSENTS_ONLY
+    if old.phone and old.display_name and old.phone != new.phone and old.name_key != new.name_key:
         return Correction.OTHER_PERSON
     return Correction.SAME_PERSON
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, exists, select, update
+from sqlalchemy import ColumnElement, exists, false, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,10 +15,12 @@ from kit.errors import NotFound
 from kit.ids import new_id
 from kit.messaging import outbox
 from kit.vault import Vault
+from sales.corrections import service as corrections
 from sales.customers import rules
 from sales.customers.model import Customer, blind, sealed
 from sales.customers.values import Buyer, Person
 from sales.deliveries.model import Delivery
+from sales.deliveries.values import PERSON_FIELDS
 
 _CHUNK = 500
 
@@ -43,8 +45,7 @@ async def find_or_record(session: AsyncSession, vault: Vault, store_id: str, buy
 
     A known customer takes the consents that were asked for again. Publishes CustomerChanged when anything is new.
     """
-    found = _is(buyer.person, vault, store_id)
-    query = select(Customer).where(found).with_for_update()
+    query = select(Customer).where(_is(buyer.person, vault, store_id)).with_for_update()
     customer = await session.scalar(query)
     if customer is None:
         row = {
@@ -71,14 +72,12 @@ async def find_or_record(session: AsyncSession, vault: Vault, store_id: str, buy
     return customer
 
 
-async def correct(
-    session: AsyncSession, vault: Vault, customer: Customer, known: Person, buyer: Buyer, now: datetime
-) -> Customer:
+async def correct(session: AsyncSession, vault: Vault, customer: Customer, buyer: Buyer, now: datetime) -> Customer:
     """Return the customer of a delivery after a correction of the buyer: the same record, or another one.
 
     Raises CustomerErased. Publishes CustomerChanged when the record changed.
     """
-    match rules.correction(known, buyer.person, erased=customer.erase_time is not None):
+    match rules.correction(customer.buyer(vault), buyer, erased=customer.erase_time is not None):
         case rules.Correction.OTHER_PERSON:
             return await find_or_record(session, vault, customer.store_id, buyer, now)
         case rules.Correction.SAME_PERSON:
@@ -87,16 +86,16 @@ async def correct(
                 return await find_or_record(session, vault, customer.store_id, buyer, now)
             customer.write(buyer.person, vault)
             customer.phone_verified = buyer.phone_verified
-        case rules.Correction.NOTHING if dict(buyer.consents) == customer.consents:
-            return customer
-        case rules.Correction.NOTHING:
+        case rules.Correction.CONSENTS_ONLY:
             pass
+        case rules.Correction.NOTHING:
+            return customer
     customer.consents = dict(buyer.consents)
     await _changed(session, customer, now)
     return customer
 
 
-async def erase(session: AsyncSession, store_id: str, customer_id: UUID, now: datetime) -> Customer:
+async def erase(session: AsyncSession, store_id: str, customer_id: UUID, *, by: str, now: datetime) -> Customer:
     """Pseudonymise a customer: the id and the deliveries stay, names, numbers and plates go (GRP-06).
 
     A second erasure changes nothing. Publishes CustomerErased.
@@ -116,6 +115,11 @@ async def erase(session: AsyncSession, store_id: str, customer_id: UUID, now: da
     )
     event = events_pb2.CustomerErased(customer_id=str(customer.id), store_id=store_id, version=customer.version)
     await outbox.add(session, event, key=str(customer.id), now=now)
+    # Nothing of him is left to put right, and what was written about him goes too.
+    await corrections.settle(
+        session, delivery_id=None, customer_id=customer_id, fields=PERSON_FIELDS, now=now, resolver=by
+    )
+    await corrections.forget(session, customer_id)
     return customer
 
 
@@ -153,6 +157,8 @@ async def _changed(session: AsyncSession, customer: Customer, now: datetime) -> 
 
 
 def _is(person: Person, vault: Vault, store_id: str) -> ColumnElement[bool]:
+    if not person.phone:
+        return false()
     keys = blind(person, vault)
     return (
         (Customer.store_id == store_id)

@@ -5,11 +5,18 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
+
+# Characters; the same limit as the contract's.
+LONGEST_NAME: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Personal data in the clear; lives in memory only. Both texts are empty once the person was erased."""
+    """Personal data in the clear; lives in memory only. Both texts are empty once the person was erased.
+
+    Who came from a list may have no telephone (GRP-05): he is nobody else's namesake, and never found again.
+    """
 
     display_name: str
     phone: str
@@ -21,7 +28,7 @@ class Person:
 
     def is_same_as(self, other: Person) -> bool:
         """Say whether telephone and name agree, which is how a customer is found again within a store."""
-        return self.phone == other.phone and self.name_key == other.name_key
+        return self.phone != "" and self.phone == other.phone and self.name_key == other.name_key
 
 
 NOBODY = Person("", "")

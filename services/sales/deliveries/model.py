@@ -30,7 +30,10 @@ _PLAIN: Final = (
 
 
 class Delivery(SalesTable):
-    """A store row; the plate is sealed. A vehicle has one delivery that is not cancelled, group-wide."""
+    """A store row; the plate is sealed. A vehicle has one delivery that is not cancelled, group-wide.
+
+    Only one from a list may lack customer (no id) or consultant (empty), until its data correction is made (GRP-05).
+    """
 
     __tablename__ = "delivery"
 
@@ -40,7 +43,7 @@ class Delivery(SalesTable):
     brand: Mapped[str]
     series: Mapped[str]
     model: Mapped[str]
-    customer_id: Mapped[UUID]
+    customer_id: Mapped[UUID | None]
     consultant_id: Mapped[str]
     delivery_time: Mapped[datetime]
     delivery_date: Mapped[date]

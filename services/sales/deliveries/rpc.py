@@ -28,15 +28,16 @@ from kit.rpc.server import Call
 from kit.vault import Vault
 from sales.customers import rpc as customers
 from sales.customers.model import Customer
-from sales.customers.values import Buyer
 from sales.deliveries import rules, service
 from sales.deliveries.model import Delivery
+from sales.deliveries.values import Before
 
 NAME = "stores/{store}/deliveries/{delivery}"
 CONSULTANT = "stores/{store}/staff/{staff}"
 LARGEST_PAGE = 200
 _RESOURCE = "delivery"
-_CUSTOMER = "delivery.customer."
+_CUSTOMER = "delivery.customer"
+_PERSON = ("display_name", "phone")
 
 
 class DeliveryEdge:
@@ -84,21 +85,21 @@ class DeliveryEdge:
         merged.CopyFrom(current)
         patch = self._unmasked(request.delivery, current)
         masks.merge(merged, patch, request.update_mask, prefix=_RESOURCE)
-        same = merged.customer == current.customer
-        _validate(merged, with_customer=not same)
-        known = Buyer(customer.person(self._vault), customer.phone_verified, customer.consents) if same else None
-        draft = rules.read(merged, store=store, now=call.now, buyer=known)
-        customer = await service.correct(call.session, self._vault, delivery, customer, draft, call.now)
+        _validate(merged, current)
+        before = Before(None if customer is None else customer.buyer(self._vault), delivery.consultant_id)
+        draft = rules.read(merged, store=store, now=call.now, before=before)
+        found = (delivery, customer)
+        customer = await service.correct(call.session, self._vault, found, draft, by=call.principal.id, now=call.now)
         return self._masked(delivery, customer)
 
     async def cancel_delivery(self, call: Call, request: CancelDeliveryRequest) -> deliveries_pb2.Delivery:
         """Cancel a delivery that did not take place."""
         delivery, customer = await service.cancel(
             call.session,
-            call.store_id,
-            names.parse_id(request.name),
+            (call.store_id, names.parse_id(request.name)),
             reason=request.reason,
             etag=request.etag,
+            by=call.principal.id,
             now=call.now,
         )
         return self._masked(delivery, customer)
@@ -110,12 +111,13 @@ class DeliveryEdge:
         async for delivery in service.every(call.session):
             yield ListDeliveriesForProjectionResponse(delivery=service.facts(delivery))
 
-    def _masked(self, delivery: Delivery, customer: Customer) -> deliveries_pb2.Delivery:
+    def _masked(self, delivery: Delivery, customer: Customer | None) -> deliveries_pb2.Delivery:
         plate = mask_plate(delivery.plate(self._vault))
-        return _message(delivery, customer=customers.masked(customer, self._vault), plate=plate)
+        shown = None if customer is None else customers.masked(customer, self._vault)
+        return _message(delivery, customer=shown, plate=plate)
 
-    def _clear(self, delivery: Delivery, customer: Customer) -> deliveries_pb2.Delivery:
-        shown = customers.message(customer, customer.person(self._vault))
+    def _clear(self, delivery: Delivery, customer: Customer | None) -> deliveries_pb2.Delivery:
+        shown = None if customer is None else customers.message(customer, customer.person(self._vault))
         return _message(delivery, customer=shown, plate=delivery.plate(self._vault))
 
     def _unmasked(self, patch: deliveries_pb2.Delivery, current: deliveries_pb2.Delivery) -> deliveries_pb2.Delivery:
@@ -139,19 +141,26 @@ class DeliveryEdge:
 
 
 def _message(delivery: Delivery, **personal: object) -> deliveries_pb2.Delivery:
+    staff = delivery.consultant_id
     return carry(
         delivery,
         deliveries_pb2.Delivery,
         name=names.format_name(NAME, store=delivery.store_id, delivery=delivery.id),
-        consultant=names.format_name(CONSULTANT, store=delivery.store_id, staff=delivery.consultant_id),
+        consultant=names.format_name(CONSULTANT, store=delivery.store_id, staff=staff) if staff else "",
         etag=etag_of(delivery.version),
         **personal,
     )
 
 
-def _validate(merged: deliveries_pb2.Delivery, *, with_customer: bool) -> None:
-    # A customer that did not change may hold what no caller could send: an erased one is empty.
-    found = validation.violations(merged, _RESOURCE)
-    counted = [violation for violation in found if with_customer or not violation.field.startswith(_CUSTOMER)]
+def _validate(merged: deliveries_pb2.Delivery, current: deliveries_pb2.Delivery) -> None:
+    # What did not change may be what no caller could send: an erased customer is empty, a list knew no telephone.
+    same = {f"{_CUSTOMER}.{name}" for name in _PERSON if _person(merged, name) == _person(current, name)}
+    if merged.customer == current.customer:
+        same.add(_CUSTOMER)
+    counted = [one for one in validation.violations(merged, _RESOURCE) if one.field not in same]
     if counted:
         raise InvalidArgument(counted[0].description, violations=counted)
+
+
+def _person(delivery: deliveries_pb2.Delivery, field: str) -> str | None:
+    return getattr(delivery.customer, field) if delivery.HasField("customer") else None

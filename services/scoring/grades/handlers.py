@@ -39,17 +39,25 @@ def subscription(counting: Counting, on_rewind: OnRewind) -> Subscription:
 
 
 async def rebuild(database: Database, care: Peer, counting: Counting, now: datetime) -> None:
-    """Counts every response anew from customer care, after its database was restored."""
+    """Counts every response anew from customer care, after its database was restored.
+
+    A transaction for each chunk: the server has locks for tens of thousands of responses, not for all. What breaks off
+    is begun anew, and counting twice changes nothing.
+    """
     method = "dealerloop.customer_care.events.v1.ResponseProjectionService/ListResponsesForProjection"
     stream = care.stream(
         method, ListResponsesForProjectionRequest(), ListResponsesForProjectionResponse, timeout=_SNAPSHOT_SECONDS
     )
-    async with database.transaction(Scope.system("rebuild of live grades")) as session:
-        chunk: list[ResponseSubmitted] = []
-        async for reply in stream:
-            chunk.append(reply.response)
-            if len(chunk) == _CHUNK:
-                await counting.count(session, chunk, now, as_is=True)
-                chunk.clear()
-        if chunk:
+    chunk: list[ResponseSubmitted] = []
+
+    async def count() -> None:
+        async with database.transaction(Scope.system("rebuild of live grades")) as session:
             await counting.count(session, chunk, now, as_is=True)
+        chunk.clear()
+
+    async for reply in stream:
+        chunk.append(reply.response)
+        if len(chunk) == _CHUNK:
+            await count()
+    if chunk:
+        await count()

@@ -31,6 +31,12 @@ class ResponseRow(Base):
     model_code: Mapped[str]
     model_version: Mapped[int]
     marks: Mapped[list[list[Any]]] = mapped_column(JSONB)
+    # What people decided about it; no later version of the response changes that.
+    excluded: Mapped[bool] = mapped_column(server_default="false")
+    decision_version: Mapped[int] = mapped_column(server_default="0")
+    decision_reason: Mapped[str] = mapped_column(server_default="")
+    decider: Mapped[str] = mapped_column(server_default="")
+    decide_time: Mapped[datetime | None]
 
 
 class GradeCell(Base):

@@ -58,6 +58,12 @@ def scores(model: SatisfactionModel, marks: Iterable[Mark]) -> dict[str, int]:
     return found
 
 
+def index_of(model: SatisfactionModel, marks: Iterable[Mark]) -> float | None:
+    """The index of one response, 0 to 100; None when no indicator was answered."""
+    score = scores(model, marks).get(model.index_code)
+    return None if score is None else score / MICRO
+
+
 def tallies(model: SatisfactionModel, response: Response) -> Iterator[tuple[CellKey, Tally]]:
     """What one response adds to its cells."""
     by_question = {mark.question: mark for mark in response.marks}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from uuid import UUID
 
@@ -47,11 +48,20 @@ class Response:
     version: int
     delivery_id: UUID
     consultant_id: str
+    customer_id: str
     mode: str
     month: str
+    submit_time: datetime
+    questionnaire_version: str
     model_code: str
     model_version: int
     marks: tuple[Mark, ...]
+    excluded: bool = False
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """The month and the store that it counts in."""
+        return self.month, self.store_id
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -19,7 +19,10 @@ from kit.db.scope import Scope
 from tests.support.care_desk import CareDesk, first_service
 from tests.support.deliveries import OTHER_STORE, STORE, recorded
 
-STORE_TABLES = ("care_plan", "follow_up", "attempt", "survey", "response", "contact")
+STORE_TABLES = (
+    *("care_plan", "follow_up", "attempt", "survey", "response", "contact"),
+    *("complaint", "complaint_action", "complaint_round", "complaint_clock", "complaint_escalation"),
+)
 
 
 async def count(care: CareDesk, scope: Scope, table: str) -> int:
@@ -36,7 +39,7 @@ async def test_every_table_with_rows_of_a_store_is_protected(care: CareDesk) -> 
 
     assert {row["relname"] for row in rows if row["safe"]} == {*STORE_TABLES, "first_service"}
     assert open_tables == {
-        *("outbox", "inbox", "relay_state", "epoch", "seen_epoch", "timer", "idempotency"),
+        *("outbox", "inbox", "relay_state", "epoch", "seen_epoch", "timer", "idempotency", "simulation"),
         *("store", "cadence_template", "cadence_template_version", "questionnaire_version", "alembic_version"),
     }
 

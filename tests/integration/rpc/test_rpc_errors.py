@@ -12,6 +12,7 @@ from google.rpc import error_details_pb2, status_pb2
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
+from kit.db.scope import Scope
 from kit.errors import (
     AlreadyExists,
     Conflict,
@@ -186,6 +187,20 @@ async def test_an_answer_of_the_wrong_type_is_our_mistake(things: Things) -> Non
 async def test_a_database_that_is_away_is_said_to_be_away(things: Things) -> None:
     async def during(call: Call) -> None:
         await call.session.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+
+    things.edge.during = during
+
+    with pytest.raises(Unavailable) as refused:
+        await things.create("t")
+    assert refused.value.reason == "DATABASE_UNAVAILABLE"
+
+
+async def test_a_lock_that_is_not_had_in_time_is_nobodys_mistake(things: Things) -> None:
+    async def during(call: Call) -> None:
+        await call.session.execute(text("SET LOCAL lock_timeout = '50ms'"))
+        async with things.database.transaction(Scope.system("test")) as other:
+            await other.execute(text("SELECT pg_advisory_xact_lock(1)"))
+            await call.session.execute(text("SELECT pg_advisory_xact_lock(1)"))
 
     things.edge.during = during
 

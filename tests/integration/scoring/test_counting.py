@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from datetime import UTC, datetime
+from typing import cast
 
 import pytest
 import sqlalchemy as sa
 
 from dealerloop.customer_care.events.v1.events_pb2 import ResponseSubmitted
+from dealerloop.customer_care.events.v1.projections_pb2 import ListResponsesForProjectionResponse
 from dealership import stores
 from kit.db.engine import Database
 from kit.db.scope import Scope
 from kit.rpc.client import Peer
 from scoring.frame import service as frame
-from scoring.grades import rules
-from scoring.grades.service import Counting, consultant_tallies, store_tallies
+from scoring.grades import handlers, rules
+from scoring.grades.rows import stored
+from scoring.grades.service import Counting
+from scoring.grades.tallies import LiveSums
 from scoring.grades.values import Tally
 from scoring.models.service import ModelCatalogue
+from tests.support.one_service import Nobody
 from tests.support.postgres import Cloner
 from tests.support.scoring import NOON, STORE, a_delivery, a_response, a_store
 
 SSI = ("ssi-five-factor", 1)
-
-
-class Nobody:
-    """Signs no call: the directory is complete, so that nobody has to be asked."""
-
-    def service_token(self) -> str:
-        return ""
 
 
 class Desk:
@@ -45,7 +43,7 @@ class Desk:
 
     async def tallies(self, month: str = "2026-11") -> dict[str, Tally]:
         async with self.database.transaction(Scope.store(STORE)) as session:
-            return (await store_tallies(session, STORE, month)).get(SSI, {})
+            return (await LiveSums(STORE, month).by_model(session)).get(SSI, {})
 
     async def scalar(self, query: str) -> object:
         async with self.database.transaction(Scope.system("test")) as session:
@@ -107,6 +105,32 @@ async def test_after_a_restored_backup_an_older_version_is_taken_as_it_is(desk: 
     assert await desk.scalar("select cancelled from sample_frame") is True
 
 
+class Care:
+    """Customer care's snapshot: so many responses, and how many locks their reader held meanwhile, at the most."""
+
+    def __init__(self, responses: int, locks: Callable[[], Awaitable[int]]) -> None:
+        self._responses = responses
+        self._locks = locks
+        self.held = 0
+
+    async def stream(self, *_call: object, **_how: object) -> AsyncIterator[ListResponsesForProjectionResponse]:
+        for number in range(1, self._responses + 1):
+            self.held = max(self.held, await self._locks()) if number % 100 == 0 else self.held
+            yield ListResponsesForProjectionResponse(response=a_response(number, {"SSI.INIT.GREETED": 7}))
+
+
+async def test_a_rebuild_counts_every_response_without_holding_the_locks_of_all(desk: Desk) -> None:
+    async def locks() -> int:
+        ours = "database = (select oid from pg_database where datname = current_database())"
+        return int(str(await desk.scalar(f"select count(*) from pg_locks where locktype = 'advisory' and {ours}")))
+
+    care = Care(1_200, locks)
+    await handlers.rebuild(desk.database, cast(Peer, care), desk.counting, NOON)
+
+    assert (await desk.tallies())["SSI"].n == 1_200
+    assert care.held <= 501
+
+
 async def test_a_cell_that_nobody_fills_any_more_is_not_shown(desk: Desk) -> None:
     await desk.count(a_response(1, {"SSI.DEAL.CONTRACT": 7, "SSI.INIT.GREETED": 7}))
     await desk.count(a_response(1, {"SSI.INIT.GREETED": 7}, version=2))
@@ -141,14 +165,12 @@ async def test_running_sums_are_those_of_a_recomputation(desk: Desk) -> None:
 
 async def recomputed(desk: Desk) -> dict[str, Tally]:
     """The same sums from the stored responses alone."""
-    from scoring.grades.service import _stored
-
     catalogue = ModelCatalogue()
     found: dict[str, Tally] = {}
     async with desk.database.transaction(Scope.store(STORE)) as session:
         model, _ = await catalogue.get(session, *SSI)
         ids = (await session.execute(sa.text("select response_id from response"))).scalars().all()
-        for response in (await _stored(session, ids)).values():
+        for response in (await stored(session, ids)).values():
             for key, tally in rules.tallies(model, response):
                 found[key.code] = found.get(key.code, Tally()) + tally
     return found
@@ -178,7 +200,7 @@ async def test_consultants_are_kept_apart(desk: Desk) -> None:
 
     async with desk.database.transaction(Scope.store(STORE)) as session:
         model, _ = await ModelCatalogue().get(session, *SSI)
-        tallies = await consultant_tallies(session, STORE, "2026-11", model)
+        tallies = await LiveSums(STORE, "2026-11").by_consultant(session, model)
 
     assert {consultant: rules.mean(tally) for consultant, tally in tallies.items()} == {"li.wei": 100, "wang.li": 0}
 

@@ -24,7 +24,8 @@ def test_a_number_is_kept_in_one_form(text: str, e164: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "abc", "12345", "138123456789012", "10012345678", "8264678", "13812345678 ext 5", "1" * 400]
+    "text",
+    ["", "abc", "12345", "138123456789012", "10012345678", "8264678", "7931232", "13812345678 ext 5", "1" * 400],
 )
 def test_what_cannot_be_dialled_is_refused_with_field_and_rule(text: str) -> None:
     with pytest.raises(InvalidPhone) as refused:
@@ -44,6 +45,19 @@ def test_an_old_list_may_keep_a_doubtful_number_unverified() -> None:
     assert parse("826-4678", allow_doubtful=True) == Phone("8264678", verified=False)
     with pytest.raises(InvalidPhone):
         parse("n/a", allow_doubtful=True)
+
+
+@given(st.from_regex(r"1[0-9]{10}", fullmatch=True))
+def test_the_short_way_of_a_mobile_number_says_what_the_library_says(digits: str) -> None:
+    # With its country a number never takes the short way.
+    assert outcome(digits) == outcome(f"+86 {digits}")
+
+
+def outcome(text: str) -> str:
+    try:
+        return parse(text).e164
+    except InvalidPhone:
+        return "refused"
 
 
 @given(st.text(max_size=30), st.booleans())

@@ -99,3 +99,29 @@ def test_real_vins_of_the_world_have_the_check_digits_that_were_computed_elsewhe
     for row in rows:
         number = row["VIN"]
         assert (vin.check_digit(number) == number[8]) is (row["check_digit_ok_computed"] == "True"), number
+
+
+@pytest.mark.parametrize(
+    ("character", "latest", "year"),
+    [("F", 2026, 2015), ("F", 2014, 1985), ("7", 2015, 2007), ("Y", 2026, 2000), ("A", 1979, None), ("0", 2026, None)],
+)
+def test_the_model_year_is_the_last_one_that_its_character_can_mean(
+    character: str, latest: int, year: int | None
+) -> None:
+    assert vin.model_year(f"5FNRL5H24{character}B009338", latest=latest) == year
+
+
+def test_only_makers_of_china_and_north_america_must_write_the_model_year() -> None:
+    assert vin.model_year(VALID, latest=2026) == 2012
+    assert vin.model_year("WDD2040021A065432", latest=2026) is None
+
+
+@needs_real_vins
+def test_real_model_years_are_those_that_were_decoded_elsewhere() -> None:
+    with (SHARED / "vin_decode_vectors.csv").open(encoding="utf-8") as file:
+        told = [(row["VIN"], int(row["YEAR"])) for row in csv.DictReader(file) if row["YEAR"]]
+
+    found = [(vin.model_year(number, latest=year + 1), year) for number, year in told]
+
+    assert all(model_year == year for model_year, year in found if model_year is not None)
+    assert sum(model_year is not None for model_year, _ in found) > 40

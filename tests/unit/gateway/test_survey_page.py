@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dealerloop.customer_care.v1.surveys_pb2 import PublicSurvey, QuestionType, Survey
+from dealerloop.customer_care.v1.surveys_pb2 import PublicSurvey, QuestionPurpose, QuestionType, Survey
 from gateway.survey_page import form, page, texts
 from gateway.survey_page.form import Sent
 from kit.errors import FieldViolation
@@ -32,6 +32,7 @@ def survey() -> PublicSurvey:
             type=QuestionType.Value(f"QUESTION_TYPE_{each['type']}"),
             required=each["required"],
             factor=each["factor"],
+            purpose=QuestionPurpose.Value(f"QUESTION_PURPOSE_{each['purpose']}"),
         )
         question.texts.update(each["texts"])
     return public
@@ -140,7 +141,15 @@ def test_what_the_service_refuses_is_shown_at_its_question() -> None:
     assert refused.given == sent.given
 
 
-@pytest.mark.parametrize("kind", ["thanks", "used", "expired", "cancelled", "unknown", "invalid", "busy"])
+@pytest.mark.parametrize(("answer", "ticked"), [("1", True), ("0", False), ("", False)])
+def test_who_wants_to_complain_is_told_that_he_will_be_called(answer: str, ticked: bool) -> None:
+    sent = read(OVERALL="1", NPS="1", COMPLAIN=answer)
+
+    assert form.complains(survey().questionnaire.questions, sent) is ticked
+    assert "2 小时" in bytes(page.message("complained", "zh-CN", 200).body).decode()
+
+
+@pytest.mark.parametrize("kind", ["thanks", "complained", "used", "expired", "cancelled", "unknown", "invalid", "busy"])
 @pytest.mark.parametrize("lang", texts.LANGUAGES)
 def test_every_end_has_a_page(kind: str, lang: str) -> None:
     answer = page.message(kind, lang, 410)

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dealerloop.sales.v1 import customers_pb2, deliveries_pb2
+from kit.rpc import validation
 from sales.customers.values import Buyer, Person
 from sales.deliveries import rules
-from sales.deliveries.values import Draft, State
+from sales.deliveries.values import Before, Draft, State
 from tests.support.deliveries import NOW, OTHER_STORE, BeijingStore, customer, delivery, vin_of
 
 
@@ -32,8 +33,7 @@ def test_a_valid_delivery_is_normalised() -> None:
     assert draft.handover.series == "Paladin"
     assert draft.handover.plate == "京A12345"
     assert draft.handover.consultant_id == "li-lei"
-    assert draft.buyer.person == Person("王小明", "+8613800138000")
-    assert draft.buyer.phone_verified
+    assert draft.buyer == Buyer(Person("王小明", "+8613800138000"), phone_verified=True)
 
 
 def test_the_invoice_date_defaults_to_the_stores_day_of_the_handover() -> None:
@@ -145,18 +145,92 @@ def test_consents_are_kept_by_channel_and_none_is_given_twice() -> None:
     yes = customers_pb2.ChannelConsent(channel=customers_pb2.CHANNEL_PHONE, granted=True)
     no = customers_pb2.ChannelConsent(channel=customers_pb2.CHANNEL_SMS, granted=False)
 
-    assert read(customer=customer(consents=[yes, no])).buyer.consents == {"PHONE": True, "SMS": False}
+    buyer = read(customer=customer(consents=[yes, no])).buyer
+    assert buyer is not None
+    assert buyer.consents == {"PHONE": True, "SMS": False}
     assert violations(customer=customer(consents=[yes, yes])) == [("delivery.customer.consents", "CONSENT_TWICE")]
 
 
-def test_a_known_buyer_is_taken_as_he_is() -> None:
-    erased = Buyer(Person("", ""), phone_verified=False)
+def test_a_call_names_buyer_and_consultant() -> None:
+    bare = delivery(consultant="")
+    bare.ClearField("customer")
 
-    draft = rules.read(
-        delivery(customer=customer(phone="", display_name="")), store=BeijingStore(), now=NOW, buyer=erased
-    )
+    with pytest.raises(rules.InvalidDelivery) as refused:
+        rules.read(bare, store=BeijingStore(), now=NOW)
 
-    assert draft.buyer is erased
+    found = [(violation.field, violation.rule) for violation in refused.value.violations]
+    assert found == [("delivery.consultant", "CONSULTANT_REQUIRED"), ("delivery.customer", "CUSTOMER_REQUIRED")]
+
+
+def corrected(before: Before, **changes: Any) -> Draft:
+    message = delivery(**changes)
+    if "customer" in changes and changes["customer"] is None:
+        message.ClearField("customer")
+    return rules.read(message, store=BeijingStore(), now=NOW, before=before)
+
+
+def test_what_a_list_did_not_know_may_stay_missing_and_may_be_added() -> None:
+    unknown = Before(buyer=None, consultant_id="")
+
+    still = corrected(unknown, customer=None, consultant="")
+    added = corrected(unknown)
+
+    assert (still.buyer, still.handover.consultant_id) == (None, "")
+    assert added.buyer == Buyer(Person("王小明", "+8613800138000"), phone_verified=True)
+    assert added.handover.consultant_id == "li-lei"
+
+
+def test_a_correction_takes_nobody_away() -> None:
+    known = Before(Buyer(Person("王小明", "+8613800138000"), phone_verified=True), "li-lei")
+
+    with pytest.raises(rules.InvalidDelivery) as refused:
+        corrected(known, customer=None, consultant="")
+
+    found = [violation.rule for violation in refused.value.violations]
+    assert found == ["CONSULTANT_REQUIRED", "CUSTOMER_REQUIRED"]
+
+
+@pytest.mark.parametrize(
+    "person", [Person("", ""), Person("王小明", ""), Person("王小明", "8264678"), Person("", "8264678")]
+)
+def test_a_name_and_a_number_that_do_not_change_are_taken_as_they_are(person: Person) -> None:
+    before = Before(Buyer(person, phone_verified=False), "li-lei")
+
+    draft = corrected(before, customer=customer(display_name=person.display_name, phone=person.phone))
+
+    assert draft.buyer == before.buyer
+
+
+def test_a_doubtful_number_is_not_replaced_by_another_one() -> None:
+    before = Before(Buyer(Person("王小明", "8264678"), phone_verified=False), "li-lei")
+
+    with pytest.raises(rules.InvalidDelivery) as refused:
+        corrected(before, customer=customer(phone="8264679"))
+
+    assert [violation.rule for violation in refused.value.violations] == ["PHONE_INVALID"]
+
+
+def test_a_correction_says_which_fields_it_puts_right() -> None:
+    unknown = Before(buyer=None, consultant_id="")
+    doubtful = Before(Buyer(Person("王小明", "8264678"), phone_verified=False), "li-lei")
+
+    assert rules.put_right(unknown, corrected(unknown, customer=None)) == {"consultant"}
+    assert rules.put_right(unknown, corrected(unknown, consultant="")) == {
+        *("customer", "customer.displayName", "customer.phone"),
+    }
+    assert rules.put_right(doubtful, corrected(doubtful)) == {"customer.phone"}
+    assert rules.put_right(doubtful, corrected(doubtful, customer=customer(phone="8264678"))) == set()
+
+
+def test_texts_and_odometers_have_the_limits_of_the_contract() -> None:
+    for field, longest in (("brand", 60), ("series", 60), ("model", 100), ("plate", 20)):
+        assert getattr(read(**{field: "x" * longest}).handover, field).lower() == "x" * longest
+        assert violations(**{field: "x" * (longest + 1)}) == [(f"delivery.{field}", "TEXT_TOO_LONG")]
+        contract = {violation.field for violation in validation.violations(delivery(1, **{field: "x" * (longest + 1)}))}
+        assert contract == {field}
+    assert validation.violations(delivery(odometer_km=2_000_000)) == []
+    assert violations(odometer_km=2_000_001) == [("delivery.odometer_km", "NUMBER_OUT_OF_RANGE")]
+    assert [violation.field for violation in validation.violations(delivery(odometer_km=2_000_001))] == ["odometer_km"]
 
 
 def test_the_refusal_of_a_second_delivery_names_no_store() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import statistics
+from datetime import UTC, datetime
 from fractions import Fraction
 from importlib import resources
 from uuid import UUID
@@ -39,8 +40,11 @@ def response(number: int, marks: dict[str, int], version: int = 1) -> Response:
         version=version,
         delivery_id=UUID(int=number),
         consultant_id="li.wei",
+        customer_id=str(UUID(int=number)),
         mode="INTERVIEW_MODE_LINK",
         month="2026-11",
+        submit_time=datetime(2026, 11, 10, 4, 0, tzinfo=UTC),
+        questionnaire_version="questionnaires/ssi-five-factor/versions/1",
         model_code=MODEL.code,
         model_version=MODEL.version,
         marks=tuple(seven(code, mark) for code, mark in marks.items()),

@@ -19,6 +19,7 @@ from dealership.stores import create_store_table
 from kit.db.migrate import service_role
 from kit.db.rls import create_scope_functions, grant_tables, protect_related_rows, protect_store_rows
 from kit.db.tables import create_kit_tables
+from kit.imports.tables import create_import_tables
 
 revision = "0001"
 down_revision = None
@@ -41,6 +42,7 @@ def upgrade() -> None:
     create_scope_functions(op)
     create_kit_tables(op)
     create_store_table(op)
+    create_import_tables(op)
     _create_policies()
     _create_vehicles()
     _create_visits()

@@ -11,6 +11,7 @@ from alembic import op
 from dealership.stores import create_store_table
 from kit.db.rls import create_scope_functions, grant_tables, protect_store_rows
 from kit.db.tables import create_kit_tables
+from kit.imports.tables import create_import_tables
 
 revision = "0001"
 down_revision = None
@@ -22,6 +23,7 @@ def upgrade() -> None:
     create_scope_functions(op)
     create_kit_tables(op)
     create_store_table(op)
+    create_import_tables(op)
     op.execute(
         """
         create table customer (
@@ -38,13 +40,16 @@ def upgrade() -> None:
             update_time timestamptz not null,
             erase_time timestamptz,
             constraint customer_erased_or_whole check (
-                (erase_time is null) = (name_sealed is not null and name_blind is not null
-                                        and phone_sealed is not null and phone_blind is not null)
+                (erase_time is null) = (name_sealed is not null)
+                and (name_sealed is null) = (name_blind is null)
+                and (phone_sealed is null) = (phone_blind is null)
+                and (erase_time is null or phone_sealed is null)
             )
         )
         """
     )
-    # A customer is found again within the store by telephone and name; also for two concurrent deliveries.
+    # A customer is found again within the store by telephone and name; also for two concurrent deliveries. One without
+    # a telephone equals nobody: NULLs are distinct.
     op.execute(
         "create unique index customer_store_phone_name_key on customer (store_id, phone_blind, name_blind) "
         "where erase_time is null"
@@ -58,7 +63,7 @@ def upgrade() -> None:
             brand text not null,
             series text not null,
             model text not null,
-            customer_id uuid not null references customer,
+            customer_id uuid references customer,
             consultant_id text not null,
             delivery_time timestamptz not null,
             delivery_date date not null,

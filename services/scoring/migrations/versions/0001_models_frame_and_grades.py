@@ -42,7 +42,7 @@ CREATE TABLE sample_frame (
     cancelled boolean NOT NULL
 )
 """,
-    "CREATE INDEX sample_frame_month_idx ON sample_frame (store_id, month) WHERE NOT cancelled",
+    "CREATE INDEX sample_frame_month_idx ON sample_frame (month, store_id) WHERE NOT cancelled",
     """
 CREATE TABLE response (
     response_id uuid PRIMARY KEY,
@@ -57,11 +57,17 @@ CREATE TABLE response (
     questionnaire_version text NOT NULL,
     model_code text NOT NULL,
     model_version integer NOT NULL,
-    marks jsonb NOT NULL
+    marks jsonb NOT NULL,
+    excluded boolean NOT NULL DEFAULT false,
+    decision_version bigint NOT NULL DEFAULT 0,
+    decision_reason text NOT NULL DEFAULT '',
+    decider text NOT NULL DEFAULT '',
+    decide_time timestamptz
 )
 """,
     "CREATE INDEX response_delivery_idx ON response (delivery_id)",
-    "CREATE INDEX response_month_idx ON response (store_id, month)",
+    "CREATE INDEX response_month_idx ON response (month, store_id)",
+    # The month stands first in these keys: a store's month is found as well, and a whole month is closed in one range.
     # Sums are integers: any order of responses gives the same. A square of a score needs more than 64 bits in sum.
     """
 CREATE TABLE grade_cell (
@@ -77,7 +83,7 @@ CREATE TABLE grade_cell (
     square numeric(40, 0) NOT NULL,
     top bigint NOT NULL,
     bottom bigint NOT NULL,
-    PRIMARY KEY (store_id, month, model_code, model_version, consultant_id, mode, code)
+    PRIMARY KEY (month, store_id, model_code, model_version, consultant_id, mode, code)
 ) WITH (fillfactor = 80)
 """,
 )

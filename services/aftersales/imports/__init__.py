@@ -1,0 +1,1 @@
+"""Lists of workshop visits that come in as files (GRP-05)."""

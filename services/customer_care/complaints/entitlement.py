@@ -1,0 +1,136 @@
+"""Who does what in a complaint (CMP-1 … CMP-8, CMP-11), and who hears of a clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Protocol, assert_never
+
+from customer_care.complaints.policy import Link, Policy
+from customer_care.complaints.values import (
+    CARE_MANAGER,
+    GENERAL_MANAGER,
+    MANAGERS,
+    QUALITY_MANAGER,
+    Actor,
+    ClockKind,
+    Department,
+    Step,
+    Verb,
+)
+from kit.errors import PermissionDenied
+
+# Whoever may do these at all may do them in every complaint.
+_ANYBODY: Final = frozenset({Verb.OPEN, Verb.RECORD_CONTACT, Verb.ARCHIVE, Verb.REOPEN})
+_GENERAL_MANAGER: Final = frozenset({Verb.REVIEW, Verb.SIGN, Verb.EXTEND})
+_DEPARTMENT: Final = frozenset({Verb.DISPATCH, Verb.RETURN})
+_PAUSES: Final = frozenset({Verb.PAUSE, Verb.RESUME})
+
+
+class Standing(Protocol):
+    """Where a complaint stands, as a form or as a row."""
+
+    @property
+    def step(self) -> Step:
+        """What it waits for."""
+        ...
+
+    @property
+    def department(self) -> Department | None:
+        """The responsible department."""
+        ...
+
+    @property
+    def checker_id(self) -> str:
+        """Who calls back in place of customer care; empty when customer care does."""
+        ...
+
+
+class NotYours(PermissionDenied):
+    """Somebody else does this in this complaint; the metadata name the roles, or the person."""
+
+    reason = "COMPLAINT_NOT_YOURS"
+
+
+@dataclass(frozen=True, slots=True)
+class Entitled:
+    """Those who may: holders of one of the roles, or one person alone."""
+
+    roles: tuple[str, ...] = ()
+    staff_id: str = ""
+
+    def covers(self, actor: Actor) -> bool:
+        """Whether that is one of them."""
+        return actor.staff_id == self.staff_id if self.staff_id else bool(actor.roles.intersection(self.roles))
+
+
+def entitled(form: Standing, verb: Verb) -> Entitled | None:
+    """Return who may do this with the complaint as it stands; None when everybody may who may do it at all."""
+    if verb in _ANYBODY:
+        return None
+    if verb in _GENERAL_MANAGER:
+        return Entitled((GENERAL_MANAGER,))
+    if verb in _DEPARTMENT:
+        return Entitled(_once(department_manager(form), GENERAL_MANAGER))
+    if verb in _PAUSES:
+        return Entitled(_once(department_manager(form), CARE_MANAGER, GENERAL_MANAGER))
+    if verb is Verb.CALL_BACK and form.checker_id:
+        return Entitled(staff_id=form.checker_id)
+    return Entitled((CARE_MANAGER,))
+
+
+def require(form: Standing, verb: Verb, actor: Actor) -> None:
+    """Raise NotYours when somebody else does this in this complaint."""
+    those = entitled(form, verb)
+    if those is None or those.covers(actor):
+        return
+    if those.staff_id:
+        message = "the person whom the general manager named does this in this complaint"
+        raise NotYours(message, metadata={"staff": those.staff_id})
+    roles = ", ".join(those.roles)
+    raise NotYours(f"in this complaint this is done by {roles}", metadata={"roles": roles})
+
+
+def department_manager(form: Standing) -> str:
+    """The role that answers for the responsible department; the care manager while there is none."""
+    if form.department is None:
+        return CARE_MANAGER
+    return MANAGERS.get(form.department, GENERAL_MANAGER)
+
+
+def told(form: Standing, kind: ClockKind, percent: int, policy: Policy) -> str:
+    """Return the role that hears of this threshold: the warning who must act now, a breach whom the chain names."""
+    link = dict(policy.chain).get(percent)
+    match link:
+        case None:
+            return _acting(form, kind)
+        case Link.DEPARTMENT_MANAGER:
+            return department_manager(form)
+        case Link.CARE_MANAGER:
+            return CARE_MANAGER
+        case Link.GENERAL_MANAGER:
+            return GENERAL_MANAGER
+        case Link.QUALITY_MANAGER:
+            return QUALITY_MANAGER
+        case _:
+            assert_never(link)
+
+
+def _acting(form: Standing, kind: ClockKind) -> str:
+    if kind in {ClockKind.CONTACT, ClockKind.PROGRESS}:
+        return department_manager(form)
+    match form.step:
+        case Step.REVIEW | Step.SIGN:
+            return GENERAL_MANAGER
+        case Step.DISPATCH | Step.RETURN:
+            return department_manager(form)
+        case Step.CALL_BACK:
+            # The checker was named by the GM, who sees to it that he calls.
+            return GENERAL_MANAGER if form.checker_id else CARE_MANAGER
+        case Step.OPINION | Step.ARCHIVE | Step.ARCHIVED:
+            return CARE_MANAGER
+        case _:
+            assert_never(form.step)
+
+
+def _once(*roles: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(roles))

@@ -1,0 +1,1 @@
+"""Lists of deliveries and of customers that come in as files (GRP-05)."""

@@ -1,0 +1,1 @@
+"""Taking single responses out of the grades, and in again (CARE-06)."""

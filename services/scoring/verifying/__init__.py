@@ -1,0 +1,1 @@
+"""Computing every figure anew from the responses, and comparing digit by digit."""
