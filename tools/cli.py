@@ -6,6 +6,7 @@ import argparse
 import errno
 import sys
 from collections.abc import Callable, Sequence
+from datetime import date
 
 from tools import codegen
 from tools.terminal import Trouble, note, working
@@ -44,8 +45,9 @@ def _parser(command: str, about: str) -> argparse.ArgumentParser:
 def _up(arguments: list[str]) -> int:
     from tools import up
 
-    _parser("up", up.HELP).parse_args(arguments)
-    return up.up()
+    parser = _parser("up", up.HELP)
+    parser.add_argument("--empty", action="store_true", help="begin without the sample group")
+    return up.up(empty=parser.parse_args(arguments).empty)
 
 
 def _down(arguments: list[str]) -> int:
@@ -89,6 +91,22 @@ def _demo(arguments: list[str]) -> int:
     return up.demo(arguments)
 
 
+def _simulate(arguments: list[str]) -> int:
+    from tools.simulation import command
+
+    parser = _parser("simulate", command.HELP)
+    parser.add_argument("--stores", type=int, default=3, help="how many stores (3)")
+    parser.add_argument("--months", type=int, default=2, help="how many months (2)")
+    parser.add_argument("--seed", type=int, default=1, help="another seed tells another story (1)")
+    parser.add_argument("--end", type=date.fromisoformat, metavar="YYYY-MM-DD", help="the last day (today)")
+    parser.add_argument("--keep", action="store_true", help="let it run on at the end, to look around")
+    parser.add_argument("--down", action="store_true", help="stop one that was kept, and remove its data")
+    given = parser.parse_args(arguments)
+    if given.down:
+        return command.down()
+    return command.simulate(command.Wish(given.stores, given.months, given.seed, given.end, given.keep))
+
+
 def _test(arguments: list[str]) -> int:
     from tools import testing
 
@@ -128,6 +146,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "status": _status,
     "logs": _logs,
     "demo": _demo,
+    "simulate": _simulate,
     "test": _test,
     "check": _check,
     "bench": _bench,

@@ -71,6 +71,26 @@ class Places:
         """There once the made password has been shown."""
         return self.state / "admin-password.shown"
 
+    @property
+    def clock(self) -> Path:
+        """The clock of a simulation, shared by its services; only there while they live by it."""
+        return self.state / "clock"
+
+    @property
+    def sample(self) -> Path:
+        """Whether the sample group was loaded: `loading`, `loaded` or `none`; not there before the first start."""
+        return self.state / "sample"
+
+    @property
+    def people_password(self) -> Path:
+        """The password of all accounts of invented people."""
+        return self.state / "people-password"
+
+    @property
+    def simulation(self) -> Places:
+        """The places of `./dev simulate`, apart from those of `./dev up`."""
+        return Places(self.state / "simulation")
+
     def prepare(self) -> None:
         """Makes the folders, closed to other users."""
         for folder in (self.state, self.logs, self.run):

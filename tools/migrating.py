@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from alembic.util import CommandError
 
@@ -19,9 +20,12 @@ from kit.log import configure
 def main(services: Sequence[str]) -> int:
     """Upgrades each in turn; what cannot be done is said in one sentence."""
     configure("migrate", "info")
+    clock = os.environ.get("DEALERLOOP_CLOCK_FILE")
     for service in services:
         try:
-            upgrade(os.environ[f"DEALERLOOP_MIGRATE_{service}"], package=service)
+            upgrade(
+                os.environ[f"DEALERLOOP_MIGRATE_{service}"], package=service, clock_file=Path(clock) if clock else None
+            )
         except (MigrationError, CommandError) as error:
             sys.stderr.write(
                 f"The database of {service} does not fit this version of the code: {error}\n"

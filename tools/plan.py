@@ -18,6 +18,8 @@ from tools.machine import ROOT, SERVICES, Places, remembered, write_private
 
 # These may be said from outside; everything else of ours is decided here.
 _PASSED_ON = ("DEALERLOOP_LOG_LEVEL", "DEALERLOOP_OTLP_ENDPOINT", "DEALERLOOP_TRACE_SAMPLE")
+# Jumps of a shared clock run past short tokens, and hashing a password takes longer than most calls do.
+_SIMULATED = {"DEALERLOOP_TOKEN_MINUTES": str(7 * 24 * 60)}
 
 
 @dataclass(frozen=True)
@@ -102,8 +104,11 @@ class Wishes:
         return f"http://{host}:{self.http_port}"
 
 
-def make(wishes: Wishes, places: Places) -> Plan:
-    """Decides ports, passwords and environments. Ports are kept from one start to the next while they are free."""
+def make(wishes: Wishes, places: Places, *, simulated: bool = False) -> Plan:
+    """Decides ports, passwords and environments. Ports are kept from one start to the next while they are free.
+
+    `simulated`: everything lives by the clock in `places.clock`.
+    """
     ports = _Ports(places)
     postgres = None if wishes.database_url else Server(str(places.postgres), ports.take("postgres"))
     nats = None if wishes.nats_url else Server(str(places.nats), ports.take("nats"))
@@ -116,6 +121,8 @@ def make(wishes: Wishes, places: Places) -> Plan:
         "DEALERLOOP_KEYS_DIR": str(places.keys),
         **{f"DEALERLOOP_{name.upper()}_TARGET": f"127.0.0.1:{ports.take(name)}" for name in SERVICES},
     }
+    if simulated:
+        base |= {"DEALERLOOP_CLOCK_FILE": str(places.clock), **_SIMULATED}
     services = []
     migrations = {}
     for name in SERVICES:

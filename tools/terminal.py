@@ -47,10 +47,12 @@ def _write(stream: TextIO, text: str) -> None:
 
 
 class Work:
-    """A step under way; its text may change while it goes on."""
+    """A step under way; its text may change while it goes on. With `total` it knows how far it is."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, total: float | None = None) -> None:
         self.text = text
+        self._total = total
+        self._told = 0
         self._begin = time.monotonic()
 
     @property
@@ -62,28 +64,39 @@ class Work:
         """Says what it is doing now."""
         self.text = text
 
+    def reach(self, done: float, text: str) -> None:
+        """Says how much of the total is done; a log file gets a line for every tenth."""
+        tenths = int(10 * done / self._total) if self._total else 0
+        if tenths > self._told:
+            self._told = tenths
+            note(f"  {tenths * 10:>3} %  {text}")
+
 
 class _Live(Work):
     """A step drawn by rich."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, total: float | None = None) -> None:
         from rich.console import Console
-        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-        super().__init__(text)
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+        super().__init__(text, total)
+        bar = () if total is None else (BarColumn(), TaskProgressColumn())
+        columns = (SpinnerColumn(), *bar, TextColumn("{task.description}"), TimeElapsedColumn())
         self.display = Progress(*columns, console=Console(stderr=True), transient=True)
-        self._task = self.display.add_task(text)
+        self._task = self.display.add_task(text, total=total)
 
     def now(self, text: str) -> None:
         super().now(text)
         self.display.update(self._task, description=text)
 
+    def reach(self, done: float, text: str) -> None:
+        self.display.update(self._task, completed=done, description=text)
+
 
 @contextmanager
-def working(text: str) -> Iterator[Work]:
-    """Shows a long step while it goes on, and its time when it is done."""
-    work = _Live(text) if is_terminal() else Work(text)
+def working(text: str, total: float | None = None) -> Iterator[Work]:
+    """Shows a long step while it goes on, and its time when it is done; with a `total` also how far it is."""
+    work = _Live(text, total) if is_terminal() else Work(text, total)
     try:
         if isinstance(work, _Live):
             with work.display:

@@ -48,6 +48,10 @@ class Person:
         """Changes the fields that the body has."""
         return self._call("PATCH", path, json=body)
 
+    def upload(self, path: str, file_name: str, content: bytes, **form: str) -> Json:
+        """Sends a file."""
+        return self._call("POST", path, files={"file": (file_name, content)}, data=form)
+
     def _call(self, method: str, path: str, **arguments: Any) -> Json:
         answer = self._http.request(method, path, headers=self._headers, **arguments)
         _require(answer)

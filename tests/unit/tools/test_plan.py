@@ -95,3 +95,22 @@ def test_settings_of_other_programs_do_not_leak_in(places: Places, monkeypatch: 
 def test_a_port_that_is_none_is_refused(port: str) -> None:
     with pytest.raises(ValueError, match="DEALERLOOP_PORT"):
         Wishes.of({"DEALERLOOP_PORT": port})
+
+
+def test_only_a_simulation_gets_the_shared_clock_and_long_tokens(places: Places) -> None:
+    ordinary, simulated = make(Wishes(), places), make(Wishes(), places, simulated=True)
+
+    migration = simulated.setup["Migrating the databases"][0]
+    for job in (*simulated.services, migration):
+        assert job.environment["DEALERLOOP_CLOCK_FILE"] == str(places.clock)
+    for job in (*ordinary.services, *(job for jobs in ordinary.setup.values() for job in jobs)):
+        assert "DEALERLOOP_CLOCK_FILE" not in job.environment
+        assert "DEALERLOOP_TOKEN_MINUTES" not in job.environment
+
+
+def test_a_clock_file_in_the_callers_environment_is_not_passed_on(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEALERLOOP_CLOCK_FILE", "/somewhere/else")
+
+    assert all("DEALERLOOP_CLOCK_FILE" not in job.environment for job in make(Wishes(), places).services)
