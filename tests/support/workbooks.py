@@ -76,6 +76,12 @@ def archive(parts: dict[str, str]) -> bytes:
     return out.getvalue()
 
 
+def unpacked(book: bytes) -> dict[str, str]:
+    """The files of a workbook, to be changed and packed again."""
+    with zipfile.ZipFile(io.BytesIO(book)) as file:
+        return {name: file.read(name).decode() for name in file.namelist()}
+
+
 def column(place: int) -> str:
     """The letters of a column, from 0."""
     letters = ""

@@ -37,6 +37,7 @@ from kit.vault import Vault
 
 _SHOWN: Final = 80
 _LONGEST_HEADER: Final = 200
+_MOST_RUNS: Final = 10
 _SYSTEM: Final = Scope.system("imports: checking a file")
 
 
@@ -83,13 +84,14 @@ class Check:
 
         Raises OvertakenError, and whatever reading the database or the importer's checks raise.
         """
-        job, positions = await self._begin()
         try:
+            job, positions = await self._begin()
             async with self._database.transaction(_SYSTEM) as session:
                 checker = await self._importer.prepare(session, job.store_id, self._clock.now())
             content = _Stored(self._database, self._vault, job, positions, asyncio.get_running_loop())
             opened = await asyncio.to_thread(self._open, job, content)
             await self._note_columns(opened)
+            # Reading the next batch meanwhile would be slower: the thread and the loop would fight for the interpreter.
             while not stopping():
                 batch = await asyncio.to_thread(self._next, opened, checker, job)
                 if not batch.rows:
@@ -104,6 +106,9 @@ class Check:
         async with self._database.transaction(_SYSTEM) as session:
             job = await self._locked(session)
             job.run += 1
+            if job.run > _MOST_RUNS:
+                # Something in this file ends the process itself, which no handler of errors ever sees.
+                raise FileRefusedError("CHECK_FAILED", "The file could not be checked: every attempt broke off.")
             job.row_count = job.taken = job.unchanged = job.rejected = job.progress_percent = 0
             job.rejected_by_reason, job.warnings_by_reason = {}, {}
             job.version += 1

@@ -34,6 +34,8 @@ _LAST_YEAR: Final = 2199
 # Days since the turn of 1900 as spreadsheets count them: 1954 to 2099. Smaller and larger numbers are something else.
 _FIRST_SERIAL: Final = 20_000
 _LAST_SERIAL: Final = 73_050
+DAYS_TO_1904: Final = 1462
+"""What a number of a workbook that counts its days from 1904 lacks."""
 _SERIAL_OF_NO_DAY: Final = 60  # 29 February 1900, which was none
 _DAY_SECONDS: Final = 86_400
 _NOON: Final = 12
@@ -51,6 +53,8 @@ _CLOCK = (
 )
 _CHINESE_WEEKDAY = r"(?:\s*[(]?(?:星期|周|礼拜)[一二三四五六日天][)]?)?"
 _TAIL = rf"{_CHINESE_WEEKDAY}(?:(?:\s+|t|(?<=[日号])){_CLOCK})?"
+# As nearly every date is written; the others are asked for only when it is none of these.
+_PLAIN = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})(?:[ t](\d{1,2}):(\d{1,2})(?::(\d{1,2}))?)?", re.ASCII)
 _YEAR_FIRST = re.compile(
     r"(?P<year>\d{4})\s*(?:[-/.]\s*(?P<month>\d{1,2})\s*[-/.]\s*(?P<day>\d{1,2})"
     r"|年\s*(?P<month_zh>\d{1,2})\s*月\s*(?P<day_zh>\d{1,2})\s*[日号]?)" + _TAIL
@@ -80,7 +84,8 @@ def read(cell: object, order: DateOrder | None) -> date | datetime | Unreadable:
             compact = str(int(cell)) if float(cell).is_integer() else ""
             return _text(compact, order) if len(compact) > len(str(_LAST_SERIAL)) else _serial(float(cell))
         case str():
-            return _text(cell, order)
+            plain = _PLAIN.fullmatch(cell)
+            return _text(cell, order) if plain is None else _plain(*plain.groups())
         case _:
             return INVALID
 
@@ -118,6 +123,15 @@ def _text(text: str, order: DateOrder | None) -> date | datetime | Unreadable:
     return INVALID
 
 
+def _plain(
+    year: str, month: str, day: str, hour: str | None, minute: str | None, second: str | None
+) -> date | datetime | Unreadable:
+    found = _day(year, month, day)
+    if found is None:
+        return INVALID
+    return found if hour is None else _at(found, int(hour), int(minute or 0), int(second or 0))
+
+
 def _three(match: re.Match[str], order: DateOrder | None) -> date | datetime | Unreadable:
     readings = {day for reading, day in _readings(match) if order in {None, reading}}
     if not readings:
@@ -152,9 +166,7 @@ def _found(match: re.Match[str], year: str, month: str, day: str) -> date | date
     if match.re is _COMPACT and match["clock"]:
         clock = match["clock"]
         return _at(found, int(clock[:2]), int(clock[2:4]), int(clock[4:] or 0))
-    written, minute, second, half, meridiem, zone = match.group(
-        "hour", "minute", "second", "half", "meridiem", "zone"
-    )
+    written, minute, second, half, meridiem, zone = match.group("hour", "minute", "second", "half", "meridiem", "zone")
     if not written:
         return found
     hour = _hour(int(written), half, meridiem)

@@ -21,6 +21,7 @@ _FIRST_ROWS: Final = 100
 _MOST_CACHED: Final = 20_000
 _LONGEST_CACHED: Final = 100
 _HEADER_CELLS: Final = 2
+_LONG_NUMBER: Final = re.compile(r"\d{5}")
 _PLACE: Final = re.compile(r"#([A-Za-z]{1,3})")
 
 
@@ -114,7 +115,12 @@ class Columns:
 
     def named(self) -> dict[str, str]:
         """By field the header of its column, or its place when it has none of its own."""
-        return {name: self.headers[place] or f"#{letters(place)}" for name, place in self.places.items()}
+        return {name: self._name(place) for name, place in self.places.items()}
+
+    def _name(self, place: int) -> str:
+        header = self.headers[place]
+        # A header may look like a place itself, such as `#VIN`.
+        return header if header and not _PLACE.fullmatch(header) else f"#{letters(place)}"
 
 
 def find_columns(table: Table, fields: Sequence[Field], mapping: ColumnMapping, store_id: str) -> Columns:
@@ -168,13 +174,15 @@ def _header(
         raise FileRefusedError(
             "HEADERS_MISSING",
             f"None of the first {_FIRST_ROWS} rows holds headers that are known: name the columns in the mapping. "
-            f"The first row is: {_listed([text_of(cell) for cell in first[0].cells])}.",
+            f"{_described(first[0])}",
         )
     return header
 
 
 def _is_data(row: SourceRow, fields: Sequence[Field], mapping: ColumnMapping) -> bool:
     """Whether the cells at the named places hold days and numbers where fields want them; texts prove nothing."""
+    if _shows_data(row):
+        return True
     proofs = 0
     for one in fields:
         match = _PLACE.fullmatch(mapping.columns.get(one.name, "").strip())
@@ -186,6 +194,11 @@ def _is_data(row: SourceRow, fields: Sequence[Field], mapping: ColumnMapping) ->
             return False
         proofs += value is not None or remark is not None
     return proofs > 0
+
+
+def _shows_data(row: SourceRow) -> bool:
+    """Whether a cell holds what no header does: a value of a workbook that is no text, or a long number."""
+    return any(cell != "" if not isinstance(cell, str) else bool(_LONG_NUMBER.search(cell)) for cell in row.cells)
 
 
 def _places(headers: Sequence[str], names: Mapping[str, tuple[int, str]], mapping: ColumnMapping) -> dict[str, int]:
@@ -276,6 +289,7 @@ class RowReader:
                         folded(said): meant for name, said, meant in mapping.replacements if name == one.name
                     },
                     longest=limits.cell_characters,
+                    days_from_1904=table.days_from_1904,
                 ),
             )
             for one in fields
@@ -366,6 +380,13 @@ def _place(text: str) -> int:
 def _bare(header: str) -> str:
     """A header without case, width, blanks and signs: `Phone (mobile)` is `phonemobile`."""
     return "".join(character for character in unicodedata.normalize("NFKC", header).casefold() if character.isalnum())
+
+
+def _described(row: SourceRow) -> str:
+    # A row of data may be about persons, and what is said of a file is kept for good.
+    if _shows_data(row):
+        return "The first row seems to be data already: a column can be named by its place, such as `#A`."
+    return f"The first row is: {_listed([text_of(cell) for cell in row.cells])}."
 
 
 def _listed(headers: Sequence[str]) -> str:

@@ -32,6 +32,7 @@ _LONGEST_MARK: Final = max(map(len, EMPTY_MARKS))
 # What a formula leaves behind that has no value; and a cell that was too narrow for its number.
 _ERRORS: Final = frozenset({"#ref!", "#value!", "#div/0!", "#name?", "#num!", "#null!", "#spill!", "#calc!"})
 _TOO_NARROW: Final = re.compile(r"#{3,}")
+_GUARDED: Final = re.compile(r"'(?:\d|[0-9A-Z]{5,}$)", re.ASCII)
 _SHORTENED: Final = re.compile(r"-?\d(?:\.\d+)?[Ee]\+\d{1,3}", re.ASCII)
 # As programs write a column of numbers; a shorter one may be a name, such as an engine's size.
 _WHOLE: Final = re.compile(r"(\d{7,15})\.0+", re.ASCII)
@@ -61,7 +62,12 @@ def is_empty(text: str) -> bool:
 
 
 def converter(
-    field: Field, *, date_order: DateOrder | None, replacements: Mapping[str, str], longest: int = 10_000
+    field: Field,
+    *,
+    date_order: DateOrder | None,
+    replacements: Mapping[str, str],
+    longest: int = 10_000,
+    days_from_1904: bool = False,
 ) -> Convert:
     """How the cells of a field are read.
 
@@ -69,6 +75,7 @@ def converter(
     value, or none when the cell is empty, and at most one remark: a rejecting one comes without a value.
     """
     read = _reader(field, date_order)
+    has_days = days_from_1904 and field.kind in {FieldKind.DAY, FieldKind.TIME}
 
     def convert(cell: Cell) -> Converted:
         if isinstance(cell, str):
@@ -76,6 +83,8 @@ def converter(
                 return None, rejected(field.name, "CELL_TOO_LONG", f"The cell has more than {longest} characters.")
             text = _unquoted(text_of(cell))
         else:
+            if has_days and isinstance(cell, int | float):
+                cell += dates.DAYS_TO_1904
             text = text_of(cell)
         if replacements:
             meant = replacements.get(folded(text))
@@ -93,10 +102,10 @@ def converter(
 
 
 def _unquoted(text: str) -> str:
-    """A text without what keeps a spreadsheet from reading it as a number: `="138"`, or `'138`."""
+    """A text without what keeps a spreadsheet from reading it as a number: `="138"`, `'138`, or `'LVX12`."""
     if text.startswith('="') and text.endswith('"') and text.count('"') == 2:  # noqa: PLR2004 - a pair
         return text[2:-1].strip()
-    return text[1:] if text[:1] == "'" and text[1:2].isdigit() else text
+    return text[1:] if text.startswith("'") and _GUARDED.match(text) else text
 
 
 def _reader(field: Field, date_order: DateOrder | None) -> Callable[[Cell, str], Converted]:

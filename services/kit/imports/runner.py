@@ -11,6 +11,7 @@ from uuid import UUID
 
 import asyncpg
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kit import telemetry, wake
@@ -171,7 +172,7 @@ class ImportRunner:
                 await session.flush()
                 await storage.forget(session, job.id)
         tell = log.error if attempts >= _ALERT_AT_ATTEMPT else log.warning
-        tell("imports.failed", kind=waiting.kind, attempts=attempts, exc_info=error)
+        tell("imports.failed", kind=waiting.kind, attempts=attempts, **_why(error))
 
     async def _expire(self) -> int:
         now = self._clock.now()
@@ -190,6 +191,12 @@ class ImportRunner:
             for job in jobs:
                 await storage.forget(session, job.id)
         return len(jobs)
+
+
+def _why(error: Exception) -> dict[str, object]:
+    """What the database refuses it repeats with its values; whatever else there is needs its traceback."""
+    of_database = isinstance(error, SQLAlchemyError | asyncpg.PostgresError)
+    return {"error": without_values(error)} if of_database else {"exc_info": error}
 
 
 async def _locked(session: AsyncSession, waiting: _Waiting) -> ImportJob | None:

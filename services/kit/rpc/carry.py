@@ -63,7 +63,8 @@ def values(message: Message, *fields: str) -> dict[str, Any]:
     → None, repeated → list, map → dict. Other messages come as they are.
 
     Raises:
-        InvalidArgument: a date that is not in the calendar (rule DATE).
+        InvalidArgument: a date that is not in the calendar (rule DATE), an instant before the year 1 or after the year
+            9999 (rule TIME_RANGE).
         KeyError: the message has no such field; a mistake of ours.
     """
     readers = _readers(message.DESCRIPTOR)
@@ -199,10 +200,17 @@ def _one(field: FieldDescriptor) -> Convert:
     if field.type == FieldDescriptor.TYPE_STRING and (field.name == "date" or field.name.endswith("_date")):
         return lambda text: day(text, field.name)
     if is_message(field, _TIMESTAMP):
-        return lambda stamp: _EPOCH + timedelta(seconds=stamp.seconds, microseconds=stamp.nanos // 1000)
+        return lambda stamp: _instant(stamp.seconds, stamp.nanos, field.name)
     if is_message(field, _DURATION):
         return lambda span: timedelta(seconds=span.seconds, microseconds=span.nanos // 1000)
     return lambda value: value
+
+
+def _instant(seconds: int, nanos: int, field: str) -> datetime:
+    try:
+        return _EPOCH + timedelta(seconds=seconds, microseconds=nanos // 1000)
+    except OverflowError:
+        raise invalid(field, "TIME_RANGE", "must lie in the years 1 to 9999") from None
 
 
 def day(text: str, field: str) -> date | None:

@@ -172,6 +172,10 @@ class Pipeline:
                     error = status.OutOfTime()
                     code = status.code_of(error)
                     log.warning("rpc.out_of_time", method=method.name)
+                elif failures.is_unstorable(failure):
+                    error = failures.NulCharacter("a text must not contain the character U+0000")
+                    code = status.code_of(error)
+                    log.info("rpc.refused", method=method.name, reason=error.reason)
                 elif failures.will_pass(failure):
                     error = failures.DatabaseUnavailable()
                     code = status.code_of(error)

@@ -209,6 +209,14 @@ async def test_a_lock_that_is_not_had_in_time_is_nobodys_mistake(things: Things)
     assert refused.value.reason == "DATABASE_UNAVAILABLE"
 
 
+async def test_a_text_that_no_database_takes_is_the_callers_mistake(things: Things) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        await things.create("a\0b")
+
+    assert refused.value.reason == "NUL_CHARACTER"
+    assert await things.titles() == []
+
+
 async def test_a_serialization_failure_is_tried_again(things: Things) -> None:
     async def during(call: Call) -> None:
         if len(things.edge.calls) < 3:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Sequence
 from typing import Final
 
 from kit.imports.reading.source import Content
@@ -18,6 +19,14 @@ _UTF16_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _UTF32_MARKS: Final = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 _ENOUGH_CHARACTERS: Final = 20_000
 _PLAUSIBLE_SHARE: Final = 0.5
+# GB 18030 has places for characters of one's own, which hardly anybody uses and another Asian encoding ends up in.
+_PRIVATE: Final = ("\ue000", "\uf8ff")
+_LARGEST_PRIVATE_SHARE: Final = 0.02
+_HEAD_BYTES: Final = 4096
+_UTF16_SHARE: Final = 0.05
+_FEWEST_NULS: Final = 4
+# So many Chinese characters in a row are no coincidence of bytes.
+_SURELY: Final = 10
 
 
 def known_encoding(name: str) -> str:
@@ -45,17 +54,35 @@ def recognise_encoding(content: Content, given: str) -> str:
                 "ENCODING_UNKNOWN", f"The file is not written in {encoding}: line {line} cannot be read in it."
             )
         return encoding
-    head = next(content.pieces(), b"")[:4]
+    head = next(content.pieces(), b"")[:_HEAD_BYTES]
     if head.startswith(_UTF32_MARKS):
         raise FileRefusedError("ENCODING_UNKNOWN", "The file is written in UTF-32: save it as UTF-8.")
-    for candidate in ["utf-16"] if head.startswith(_UTF16_MARKS) else ["utf-8", "gb18030"]:
+    for candidate in _candidates(head):
         trial = _Trial(candidate)
-        if not trial.first_bad_line(content) and (candidate != "gb18030" or trial.looks_chinese):
+        line = trial.first_bad_line(content)
+        if not line and (candidate != "gb18030" or trial.looks_chinese):
             return candidate
+        if line and candidate == "utf-8" and trial.is_surely_utf8:
+            raise FileRefusedError(
+                "ENCODING_UNKNOWN", f"The file is written in UTF-8, but line {line} is damaged and cannot be read."
+            )
     raise FileRefusedError(
         "ENCODING_UNKNOWN",
         "The character encoding of the file cannot be recognised: save it as UTF-8, or name it in the mapping.",
     )
+
+
+def _candidates(head: bytes) -> Sequence[str]:
+    if head.startswith(_UTF16_MARKS):
+        return ["utf-16"]
+    # Without a mark UTF-16 shows by its delimiters: every other byte of plain letters is a NUL.
+    first, second = head[::2].count(0), head[1::2].count(0)
+    if max(first, second) >= max(len(head) * _UTF16_SHARE, _FEWEST_NULS):
+        if not second:
+            return ["utf-16-be"]
+        if not first:
+            return ["utf-16-le"]
+    return ["utf-8", "gb18030"]
 
 
 class _Trial:
@@ -65,6 +92,7 @@ class _Trial:
         self._decoder = codecs.getincrementaldecoder(encoding)(errors="strict")
         self._foreign = 0
         self._common = 0
+        self._private = 0
 
     @property
     def looks_chinese(self) -> bool:
@@ -72,7 +100,14 @@ class _Trial:
 
         Nearly any bytes can be read as GB 18030, but a letter with an accent between plain ones becomes a rare sign.
         """
-        return self._common >= self._foreign * _PLAUSIBLE_SHARE
+        return (
+            self._common >= self._foreign * _PLAUSIBLE_SHARE and self._private <= self._foreign * _LARGEST_PRIVATE_SHARE
+        )
+
+    @property
+    def is_surely_utf8(self) -> bool:
+        """Whether so much could be read that the rest is damaged rather than written in something else."""
+        return self._common >= _SURELY
 
     def first_bad_line(self, content: Content) -> int:
         """The line that cannot be read, from 1; 0 when all can. Raises FileRefusedError for a NUL."""
@@ -81,7 +116,9 @@ class _Trial:
             try:
                 text = self._decoder.decode(piece)
             except UnicodeDecodeError as error:
-                return line + error.object[: error.start].count(b"\n")
+                readable = error.object[: error.start]
+                self._look(readable.decode(error.encoding, "ignore"), line)
+                return line + readable.count(b"\n")
             self._look(text, line)
             line += text.count("\n")
         try:
@@ -101,3 +138,4 @@ class _Trial:
             foreign = "".join(character for character in text if character > "\x7f")[:_ENOUGH_CHARACTERS]
             self._foreign += len(foreign)
             self._common += len(foreign.encode("gb2312", "ignore")) // 2
+            self._private += sum(_PRIVATE[0] <= character <= _PRIVATE[1] for character in foreign)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from kit.imports.normalising import Cell
 
@@ -31,8 +31,7 @@ class Hints:
     delimiter: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SourceRow:
+class SourceRow(NamedTuple):
     """A row as it stands in the file: its number as a spreadsheet shows it, and its cells."""
 
     number: int
@@ -48,6 +47,7 @@ class Table:
         rows: every row that is not blank, in order; raises FileRefusedError where it cannot go on.
         progress: share of the file that was read, 0 to 1.
         merged: by row number the first and last places of the merged ranges that it takes part in.
+        days_from_1904: whether its plain numbers count days from 1904, as some workbooks do.
         strict_width: whether a row with more cells than the header was read wrongly.
     """
 
@@ -55,4 +55,5 @@ class Table:
     rows: Iterator[SourceRow]
     progress: Callable[[], float]
     merged: Mapping[int, Sequence[tuple[int, int]]] = field(default_factory=dict)
+    days_from_1904: bool = False
     strict_width: bool = False

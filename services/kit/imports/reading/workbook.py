@@ -33,13 +33,14 @@ _PLACES: Final = re.compile(
 )
 # Far behind the last row of any spreadsheet; a longer number is none.
 _MOST_DIGITS: Final = 9
+_FROM_1904: Final = re.compile(rb"""\sdate1904\s*=\s*["'](?:1|true)["']""")
 _LONGEST_PART: Final = 4 * 1024 * 1024
 
 
 def read(content: Content, hints: Hints, limits: Limits) -> Table:
     """The rows of one sheet; raises FileRefusedError, see `open_table`."""
     data = b"".join(content.pieces())
-    _weigh(data, limits)
+    days_from_1904 = _weigh(data, limits)
     try:
         sheet, merged = _load(data, hints.sheet, limits)
     except FileRefusedError:
@@ -52,6 +53,7 @@ def read(content: Content, hints: Hints, limits: Limits) -> Table:
         rows=reading.rows(),
         progress=reading.progress,
         merged=merged,
+        days_from_1904=days_from_1904,
     )
 
 
@@ -76,9 +78,11 @@ class _Reading:
 
 
 def _load(data: bytes, wanted: str, limits: Limits) -> tuple[CalamineSheet, dict[int, list[tuple[int, int]]]]:
-    sheet = _sheet(CalamineWorkbook.from_filelike(BytesIO(data)), wanted)
+    book = CalamineWorkbook.from_filelike(BytesIO(data))
+    sheet = _sheet(book, wanted)
     if sheet.end is None:
-        raise FileRefusedError("FILE_EMPTY", f"The sheet {sheet.name!r} is empty.")
+        others = ", ".join(name for name in book.sheet_names if name != sheet.name)
+        raise FileRefusedError("FILE_EMPTY", f"The sheet {sheet.name!r} is empty; other sheets: {others or 'none'}.")
     if sheet.end[1] >= limits.columns:
         raise FileRefusedError("COLUMNS_TOO_MANY", f"The sheet has more than {limits.columns} columns.")
     return sheet, _merged(sheet)
@@ -112,8 +116,12 @@ def _merged(sheet: CalamineSheet) -> dict[int, list[tuple[int, int]]]:
     return places
 
 
-def _weigh(data: bytes, limits: Limits) -> None:
-    """Refuse what would not fit into memory; unpacks everything once, a little at a time."""
+def _weigh(data: bytes, limits: Limits) -> bool:
+    """Refuse what would not fit into memory; unpacks everything once, a little at a time.
+
+    Returns whether the workbook counts its days from 1904: dates come out right all the same, plain numbers do not.
+    """
+    from_1904 = False
     left = limits.unpacked_bytes
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
@@ -137,8 +145,10 @@ def _weigh(data: bytes, limits: Limits) -> None:
                                 f"Unpacked, the workbook is larger than {limits.unpacked_bytes} bytes.",
                             )
                         area.add(chunk)
+                        from_1904 |= entry.filename == _WORKBOOK and _FROM_1904.search(chunk) is not None
     except (zipfile.BadZipFile, ZlibError, EOFError, NotImplementedError, RuntimeError, OSError) as error:
         raise _damaged(error) from error
+    return from_1904
 
 
 class _Area:
@@ -173,7 +183,7 @@ class _Area:
         if widest > self._limits.columns or widest * last > self._limits.area:
             raise FileRefusedError(
                 "COLUMNS_TOO_MANY",
-                f"The cells of a sheet span {widest} columns and {last} rows, which is too much: delete the empty ones.",
+                f"The cells of a sheet span {widest} columns and {last} rows, too many: delete empty ones.",
             )
 
 

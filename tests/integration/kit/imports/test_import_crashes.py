@@ -7,13 +7,20 @@ import os
 import signal
 import subprocess
 import sys
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
+from structlog.testing import capture_logs
 
 from dealerloop.imports.v1 import imports_pb2 as pb
-from tests.support.import_desk import Desk
+from kit.db.engine import raw_connection
+from kit.imports.runner import ImportRunner
+from kit.imports.values import Draft, Remark
+from tests.integration.kit.imports.parcels.importer import ParcelImporter
+from tests.support.import_desk import LIMITS, Desk
 
 State = pb.Import.State
 CODES = [f"P{number:03}" for number in range(20)]
@@ -80,6 +87,37 @@ async def test_a_crash_while_checking_begins_the_check_again(desk: Desk) -> None
 
     found = await desk.get(made.name)
     assert (found.state, found.row_count, found.taken) == (State.STATE_CHECKED, len(CODES), len(CODES))
+
+
+async def test_a_file_that_ends_every_process_that_checks_it_is_given_up(desk: Desk) -> None:
+    made = await desk.open(validate_only=True)
+    await desk.append(made.name, CONTENT.encode())
+    await desk.rows("UPDATE import_job SET run = 10 RETURNING run")
+
+    await desk.work()
+
+    found = await desk.get(made.name)
+    assert (found.state, found.refusal_reason) == (State.STATE_REFUSED, "CHECK_FAILED")
+    assert await desk.left_behind() == 0
+
+
+class _Strict(ParcelImporter):
+    async def take(
+        self, session: AsyncSession, drafts: Sequence[Draft], source: str, now: datetime
+    ) -> Mapping[int, Remark]:
+        await (await raw_connection(session)).execute("SELECT 'Wang Wei'::int")
+        return await super().take(session, drafts, source, now)
+
+
+async def test_what_the_database_repeats_of_a_row_is_not_logged(desk: Desk) -> None:
+    found = await desk.dry_run(CONTENT)
+    await desk.confirm(found.name)
+
+    with capture_logs() as logged:
+        await ImportRunner(desk.context, [_Strict()], LIMITS).work_once()
+
+    assert [one["event"] for one in logged] == ["imports.failed"]
+    assert "Wang Wei" not in str(logged)
 
 
 async def test_two_runners_at_once_take_each_row_once(desk: Desk) -> None:

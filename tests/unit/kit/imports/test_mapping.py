@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from kit.imports.mapping import ColumnMapping, Columns, RowReader, find_columns, letters
 from kit.imports.values import Field, FieldKind, FileRefusedError, Limits, Remark, Row
 from tests.support.files import opened, written
-from tests.support.workbooks import Value, workbook
+from tests.support.workbooks import Value, archive, unpacked, workbook
 
 FIELDS = (
     Field("vin", synonyms=("车架号", "VIN code"), required=True),
@@ -158,6 +158,28 @@ def test_every_bad_cell_of_a_row_is_told() -> None:
     ]
 
 
+def test_a_required_cell_with_an_error_is_missing_too() -> None:
+    assert reasons("vin,day\n#REF!,2026-01-01\n") == [["vin CELL_ERROR", "vin CELL_MISSING"]]
+
+
+def test_without_headers_a_row_about_persons_is_not_repeated_in_the_refusal() -> None:
+    refusal = refused("王伟,13800138000\n张三,13800138001\n")
+    assert refusal.reason == "HEADERS_MISSING"
+    assert "#A" in refusal.message
+    assert "王伟" not in refusal.message
+    assert "138" not in refusal.message
+
+
+def test_with_places_alone_a_first_row_with_a_long_number_is_data() -> None:
+    mapping = ColumnMapping(columns={"vin": "#A", "phone": "#B"}, constants={"day": "2026-01-01"})
+    columns, rows = read("王伟,13800138000\n", mapping)
+    assert (columns.header_row, len(rows)) == (0, 1)
+
+
+def test_a_header_that_looks_like_a_place_is_named_by_its_place() -> None:
+    assert read("#VIN,day\nA,2026-01-01\n")[0].named() == {"vin": "#A", "day": "day"}
+
+
 def test_a_row_with_more_cells_than_the_header_was_cut_wrongly() -> None:
     assert reasons("vin,day\nA,2026-01-01,x\nB,2026-01-01,\nC\n") == [
         *([" CELLS_TOO_MANY"], [], ["day CELL_MISSING"]),
@@ -175,6 +197,14 @@ def test_the_memory_of_cells_changes_nothing(pairs: list[tuple[str, str]]) -> No
     for (row, _), (vin, phone) in zip(read(content)[1], pairs, strict=True):
         assert row.text("vin") == " ".join(vin.split())
         assert row.text("phone") == " ".join(phone.split())
+
+
+@pytest.mark.parametrize("day", [date(2022, 1, 4), 44565])
+def test_a_workbook_that_counts_from_1904_means_the_day_that_it_shows(day: Value) -> None:
+    parts = unpacked(workbook([["vin", "day"], ["A", day]]))
+    parts["xl/workbook.xml"] = parts["xl/workbook.xml"].replace("<sheets>", '<workbookPr date1904="1"/><sheets>')
+    [(row, _)] = read(archive(parts))[1]
+    assert row.values["day"] == date(2026, 1, 5)
 
 
 def test_columns_are_lettered_as_a_spreadsheet_does() -> None:

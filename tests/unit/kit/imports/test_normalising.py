@@ -56,6 +56,38 @@ def test_a_text_is_cleaned_of_what_nobody_sees(cell: Cell, expected: str) -> Non
     assert text(cell) == (expected, None)
 
 
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ('="13800138000"', "13800138000"),
+        ("'13800138000", "13800138000"),
+        ("'LSVAA4187E2123456", "LSVAA4187E2123456"),
+        ("13800138000\t", "13800138000"),
+        ("13800138000.0", "13800138000"),
+        ("2.0", "2.0"),
+        ("'t Hooft", "'t Hooft"),
+        ('="a"&"b"', '="a"&"b"'),
+        ("a\0b\x1b", "ab"),
+    ],
+)
+def test_a_text_is_freed_of_what_programs_put_around_it(cell: str, expected: str) -> None:
+    assert text(cell) == (expected, None)
+
+
+@pytest.mark.parametrize("cell", ["1.38E+10", "1.38001e+10", "1E+17", 1e20])
+def test_a_number_that_a_spreadsheet_has_shortened_is_told_and_never_kept(cell: Cell) -> None:
+    value, remark = text(cell)
+    assert (value, remark and (remark.severity, remark.reason)) == (None, (Severity.WARNING, "NUMBER_SHORTENED"))
+
+
+@pytest.mark.parametrize("cell", ["#REF!", "#VALUE!", "#DIV/0!", "#name?", "########"])
+def test_an_error_of_the_spreadsheet_is_no_value(cell: str) -> None:
+    value, remark = text(cell)
+    assert (value, remark and (remark.severity, remark.reason)) == (None, (Severity.WARNING, "CELL_ERROR"))
+    value, remark = number(cell)
+    assert (value, remark and (remark.severity, remark.reason)) == (None, (Severity.REJECTED, "CELL_ERROR"))
+
+
 @pytest.mark.parametrize("cell", ["DoubleÂ\u00a0Overhead Camshaft", "CafÃ©", "Itâ€™s", "Zo\ufffd"])
 def test_a_text_in_a_wrong_encoding_is_taken_and_told(cell: str) -> None:
     value, remark = text(cell)

@@ -131,5 +131,24 @@ def test_an_encoding_that_is_named_wrongly_is_refused_with_the_line() -> None:
     assert rows_of("a,é\n".encode("windows-1252"), hints=Hints(encoding="cp1252")) == [["a", "é"]]
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_is_recognised_without_its_mark(encoding: str) -> None:
+    content = "单号,日期,姓名\n1,2026-01-01,王伟\n"
+    assert opened(content.encode(encoding)).recognised["encoding"] == encoding
+
+
+def test_a_broken_byte_in_a_long_chinese_text_is_refused_with_its_line() -> None:
+    content = "姓名,备注\n".encode() + "王伟,第一次保养\n".encode() * 10
+    refusal = refused(content + b"\xe7\x20\x9f,x\n")
+    assert refusal.reason == "ENCODING_UNKNOWN"
+    assert "line 12 is damaged" in refusal.message
+
+
+def test_another_chinese_encoding_is_not_taken_for_gb_18030() -> None:
+    content = "code,name\n1,陳大文\n2,國語文字說明\n".encode("big5")
+    assert refused(content).reason == "ENCODING_UNKNOWN"
+    assert rows_of(content, hints=Hints(encoding="big5"))[1] == ["1", "陳大文"]
+
+
 def test_a_file_that_is_too_large_is_refused() -> None:
     assert refused("a,b\n", limits=Limits(file_bytes=3)).reason == "FILE_TOO_LARGE"

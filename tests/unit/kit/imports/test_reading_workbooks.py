@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from kit.imports.reading.source import Hints
 from kit.imports.values import FileRefusedError, Limits
 from tests.support.files import opened, rows_of
-from tests.support.workbooks import Value, archive, workbook
+from tests.support.workbooks import Value, archive, unpacked, workbook
 
 # What XML can hold; what a cell begins and ends with is kept.
 texts = st.text(st.characters(min_codepoint=32, exclude_categories=("Cs", "Cn")), max_size=10).filter(
@@ -129,8 +129,3 @@ def test_a_workbook_that_lies_about_its_size_is_weighed_all_the_same() -> None:
 def test_an_endless_cell_is_refused() -> None:
     refusal = refused(workbook([["a" * 10_000_000]]))
     assert (refusal.reason, "longer" in refusal.message) == ("FILE_DAMAGED", True)
-
-
-def unpacked(book: bytes) -> dict[str, str]:
-    with zipfile.ZipFile(io.BytesIO(book)) as archived:
-        return {name: archived.read(name).decode() for name in archived.namelist()}

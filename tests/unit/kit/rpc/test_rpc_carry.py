@@ -137,3 +137,14 @@ def test_a_day_that_is_not_in_the_calendar_is_refused() -> None:
         values(Thing(due_date="2026-02-29"), "due_date")
 
     assert [(found.field, found.rule) for found in refused.value.violations] == [("due_date", "DATE")]
+
+
+@pytest.mark.parametrize("seconds", [2**62, -(2**62), 253_402_300_800, -62_135_596_801])
+def test_an_instant_that_no_calendar_has_is_refused(seconds: int) -> None:
+    thing = Thing()
+    thing.make_time.seconds = seconds
+
+    with pytest.raises(InvalidArgument) as refused:
+        values(thing, "make_time")
+
+    assert [(found.field, found.rule) for found in refused.value.violations] == [("make_time", "TIME_RANGE")]
