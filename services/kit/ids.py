@@ -9,7 +9,7 @@ _VERSION_AND_VARIANT = (7 << 76) | (2 << 62)
 _RANDOM_BITS = 74
 _LARGEST = (1 << _RANDOM_BITS) - 1
 # Steps inside one millisecond are random too, so that one id does not give away the next.
-_STEP_BITS = 40
+_STEP_BYTES = 5
 
 
 class _Sequence:
@@ -20,17 +20,22 @@ class _Sequence:
         self._millisecond = -1
         self._tail = 0
 
-    def next(self, millisecond: int) -> tuple[int, int]:
-        """Return the 48-bit time and the 74-bit tail of the next id."""
+    def next(self, millisecond: int, count: int) -> list[UUID]:
+        """Make so many ids, each larger than the one before."""
+        steps = secrets.token_bytes(_STEP_BYTES * count)
+        made = []
         with self._lock:
-            if millisecond == self._millisecond:
-                self._tail += 1 + secrets.randbits(_STEP_BITS)
-                if self._tail > _LARGEST:
-                    self._millisecond, self._tail = millisecond + 1, secrets.randbits(_RANDOM_BITS - 1)
-            else:
-                # The top bit starts empty: room for all the steps of this millisecond.
-                self._millisecond, self._tail = millisecond, secrets.randbits(_RANDOM_BITS - 1)
-            return self._millisecond, self._tail
+            for place in range(0, len(steps), _STEP_BYTES):
+                if millisecond != self._millisecond:
+                    # The top bit starts empty: room for all the steps of this millisecond.
+                    self._millisecond, self._tail = millisecond, secrets.randbits(_RANDOM_BITS - 1)
+                else:
+                    self._tail += 1 + int.from_bytes(steps[place : place + _STEP_BYTES])
+                    if self._tail > _LARGEST:
+                        millisecond += 1
+                        self._millisecond, self._tail = millisecond, secrets.randbits(_RANDOM_BITS - 1)
+                made.append(_assemble(millisecond, self._tail))
+        return made
 
 
 _sequence = _Sequence()
@@ -41,9 +46,13 @@ def new_id(now: datetime | None = None) -> UUID:
 
     A clock that is set back makes smaller ids: they carry the time they were told.
     """
+    return new_ids(1, now)[0]
+
+
+def new_ids(count: int, now: datetime | None = None) -> list[UUID]:
+    """Make so many ids at once, each larger than the one before; cheaper than one by one."""
     instant = datetime.now(UTC) if now is None else now
-    millisecond, tail = _sequence.next(_milliseconds(instant))
-    return _assemble(millisecond, tail)
+    return _sequence.next(_milliseconds(instant), count)
 
 
 def floor_id(instant: datetime) -> UUID:

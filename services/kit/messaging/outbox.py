@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from kit import failpoints, telemetry, wake
 from kit.db.engine import after_commit, before_commit, raw_connection
-from kit.ids import new_id
+from kit.ids import new_id, new_ids
 from kit.messaging.event import TRACE_PARENT, subject_for
 
 _INSERT: Final = """
@@ -22,6 +22,9 @@ FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::tex
      WITH ORDINALITY AS new (id, key, subject, type, payload, trace_context, create_time, place)
 ORDER BY place
 """
+
+_COLUMNS: Final = ("id", "key", "subject", "type", "payload", "trace_context", "create_time")
+_MANY: Final = 100
 
 _WAITING: Final = "kit.outbox.waiting"
 
@@ -49,7 +52,7 @@ async def add(session: AsyncSession, message: Message, *, key: str, now: datetim
     """
     if session.in_nested_transaction():
         return (await add_many(session, [(message, key)], now=now))[0]
-    told = _Told.of(message, key, now, _trace())
+    told = _Told.of(new_id(now), message, key, _trace(), now)
     waiting: list[_Told] = session.info.setdefault(_WAITING, [])
     if not waiting:
         before_commit(session, lambda: _write_waiting(session))
@@ -68,7 +71,8 @@ async def add_many(session: AsyncSession, messages: Sequence[tuple[Message, str]
     # What was told before comes before.
     await _write_waiting(session)
     trace = _trace()
-    told = [_Told.of(message, key, now, trace) for message, key in messages]
+    ids = new_ids(len(messages), now)
+    told = [_Told.of(one, *message, trace, now) for one, message in zip(ids, messages, strict=True)]
     await _write(session, told)
     return [one.id for one in told]
 
@@ -85,10 +89,10 @@ class _Told(NamedTuple):
     time: datetime
 
     @classmethod
-    def of(cls, message: Message, key: str, now: datetime, trace: str | None) -> _Told:
+    def of(cls, event_id: UUID, message: Message, key: str, trace: str | None, now: datetime) -> _Told:
         # An event that every service publishes under its own name gets that name from the relay.
         return cls(
-            new_id(now),
+            event_id,
             key,
             subject_for(message),
             message.DESCRIPTOR.full_name,
@@ -112,7 +116,11 @@ async def _write_waiting(session: AsyncSession) -> None:
 
 async def _write(session: AsyncSession, told: Sequence[_Told]) -> None:
     connection = await raw_connection(session)
-    await connection.execute(_INSERT, *(list(column) for column in zip(*told, strict=True)))
+    if len(told) < _MANY:
+        await connection.execute(_INSERT, *(list(column) for column in zip(*told, strict=True)))
+    else:
+        # More round trips, and half the work for each row.
+        await connection.copy_records_to_table("outbox", records=told, columns=_COLUMNS)
     if failpoints.armed("after_commit") and "kit.failpoint" not in session.info:
         session.info["kit.failpoint"] = True
         after_commit(session, lambda: failpoints.hit("after_commit"))

@@ -16,7 +16,7 @@ from kit.db.engine import raw_connection
 from kit.db.etag import check_etag
 from kit.db.paging import KeyValue, keyset, split
 from kit.errors import NotFound
-from kit.ids import new_id
+from kit.ids import new_ids
 from kit.vault import Vault
 from sales import notes
 from sales.corrections import rules
@@ -63,7 +63,11 @@ async def open_many(session: AsyncSession, openings: Iterable[Opening], now: dat
     subjects = {one.subject: one for one in openings}
     if not subjects:
         return 0
-    rows = [(new_id(now), *subject, one.source, one.came_up or now) for subject, one in subjects.items()]
+    ids = new_ids(len(subjects), now)
+    rows = [
+        (correction_id, *subject, one.source, one.came_up or now)
+        for correction_id, (subject, one) in zip(ids, subjects.items(), strict=True)
+    ]
     connection = await raw_connection(session)
     done = await connection.execute(_OPEN, *(list(column) for column in zip(*rows, strict=True)))
     return int(done.split()[-1])

@@ -12,7 +12,7 @@ from asyncpg import Connection
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kit.db.engine import raw_connection
-from kit.ids import new_id
+from kit.ids import new_ids
 from kit.vault import Vault
 from sales.customers.model import blind, sealed
 from sales.customers.values import Buyer
@@ -130,12 +130,12 @@ async def _find(
 
 def _rows(vault: Vault, wanted: Sequence[_Wanted], places: Sequence[int], now: datetime) -> dict[int, _Row]:
     rows: dict[int, _Row] = {}
-    for place in places:
+    for place, customer_id in zip(places, new_ids(len(places), now), strict=True):
         one = wanted[place]
         data = sealed(one.buyer.person, vault)
         name, number = data["name_sealed"], data["phone_sealed"]
         keys = one.name_blind, one.phone_blind
-        rows[place] = (new_id(now), one.store_id, name, keys[0], number, keys[1], one.buyer.phone_verified)
+        rows[place] = (customer_id, one.store_id, name, keys[0], number, keys[1], one.buyer.phone_verified)
     return rows
 
 

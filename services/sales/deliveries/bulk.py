@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from dealerloop.sales.events.v1 import events_pb2
 from dealerloop.sales.v1 import deliveries_pb2
 from kit.db.engine import raw_connection
-from kit.ids import new_id
+from kit.ids import new_ids
 from kit.messaging import outbox
 from kit.vault import Vault
 from sales.customers import bulk as customers
@@ -69,7 +69,7 @@ async def record(
     another store records it at this moment. Of two drafts of one vehicle only one is recorded.
     """
     found = await _customers(session, vault, drafts, now)
-    ids = [new_id(now) for _ in drafts]
+    ids = new_ids(len(drafts), now)
     rows = [
         _row(vault, delivery_id, (store_id, draft.handover), found.get(place))
         for place, (delivery_id, (store_id, draft)) in enumerate(zip(ids, drafts, strict=True))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.ids import floor_id, new_id, time_of
+from kit.ids import floor_id, new_id, new_ids, time_of
 
 NOW = datetime(2026, 3, 2, 8, 0, 0, 123000, tzinfo=UTC)
 
@@ -25,6 +25,14 @@ def test_ids_of_one_millisecond_grow_and_never_repeat() -> None:
     assert made == sorted(made)
     assert len(set(made)) == len(made)
     assert {time_of(one) for one in made} == {NOW}
+
+
+def test_many_ids_at_once_are_like_as_many_one_by_one() -> None:
+    before, made, after = new_id(NOW), new_ids(20_000, NOW), new_id(NOW)
+
+    assert [before, *made, after] == sorted({before, *made, after})
+    assert {time_of(one) for one in made} == {NOW}
+    assert new_ids(0, NOW) == []
 
 
 def test_without_a_time_the_present_is_taken() -> None:
