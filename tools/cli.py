@@ -107,6 +107,17 @@ def _simulate(arguments: list[str]) -> int:
     return command.simulate(command.Wish(given.stores, given.months, given.seed, given.end, given.keep))
 
 
+def _service(arguments: list[str]) -> int:
+    from tools import operating
+    from tools.machine import SERVICES
+
+    parser = _parser("service", operating.HELP)
+    parser.add_argument("name", help=", ".join(SERVICES))
+    parser.add_argument("command", nargs=argparse.REMAINDER, help="the command with its arguments")
+    given = parser.parse_args(arguments)
+    return operating.service(given.name, given.command)
+
+
 def _test(arguments: list[str]) -> int:
     from tools import testing
 
@@ -147,6 +158,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "logs": _logs,
     "demo": _demo,
     "simulate": _simulate,
+    "service": _service,
     "test": _test,
     "check": _check,
     "bench": _bench,

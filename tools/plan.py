@@ -78,20 +78,22 @@ class Wishes:
     database_url: str = ""
     nats_url: str = ""
     admin_password: str = ""
+    port_variable: str = "DEALERLOOP_PORT"
 
     @classmethod
-    def of(cls, environment: Mapping[str, str]) -> Wishes:
-        """Reads them.
+    def of(cls, environment: Mapping[str, str], *, port_variable: str = "DEALERLOOP_PORT", port: int = 8080) -> Wishes:
+        """Reads them; `port` is where the gateway listens when `port_variable` does not say it.
 
         Raises:
-            ValueError: DEALERLOOP_PORT is no port.
+            ValueError: the variable holds no port.
         """
-        port = environment.get("DEALERLOOP_PORT", "8080")
-        if not port.isdigit() or not 0 < int(port) < 65536:  # noqa: PLR2004 the largest port
-            raise ValueError(f"DEALERLOOP_PORT must be a port number, not {port!r}")
+        said = environment.get(port_variable, str(port))
+        if not said.isdecimal() or not 0 < int(said) < 65536:  # noqa: PLR2004 the largest port
+            raise ValueError(f"{port_variable} must be a port number, not {said!r}")
         return cls(
             http_host=environment.get("DEALERLOOP_HTTP_HOST", "127.0.0.1"),
-            http_port=int(port),
+            http_port=int(said),
+            port_variable=port_variable,
             database_url=environment.get("DATABASE_URL", ""),
             nats_url=environment.get("NATS_URL", ""),
             admin_password=environment.get("DEALERLOOP_ADMIN_PASSWORD", ""),

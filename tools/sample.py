@@ -109,7 +109,7 @@ def words(places: Places) -> str:
     """How to sign in as its people; empty without a sample."""
     if state(places) is not State.LOADED:
         return ""
-    return people(script(datetime.now(UTC)).group, people_password(places))
+    return people(script(datetime.now(UTC)).group, people_password(places), "the sample group")
 
 
 def skip(places: Places) -> None:

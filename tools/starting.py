@@ -44,8 +44,8 @@ def start(places: Places) -> Report:
     return report
 
 
-def check_machine(wishes: plan.Wishes, places: Places) -> None:
-    """What can be known before anything is started. Raises Trouble or UnsupportedPlatformError."""
+def check_machine(wishes: plan.Wishes, places: Places, command: str) -> None:
+    """What can be known before anything is started by `./dev COMMAND`. Raises Trouble or UnsupportedPlatformError."""
     if not wishes.database_url:
         binaries.postgres_folder()
     if not wishes.nats_url:
@@ -66,7 +66,7 @@ def check_machine(wishes: plan.Wishes, places: Places) -> None:
     if taken:
         raise Trouble(
             f"Port {wishes.http_port} is taken{_by_whom(wishes.http_port)}. Choose another one, for example:\n"
-            f"  DEALERLOOP_PORT={wishes.http_port + 1} ./dev up"
+            f"  {wishes.port_variable}={wishes.http_port + 1} ./dev {command}"
         )
 
 

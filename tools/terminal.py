@@ -111,11 +111,17 @@ def working(text: str, total: float | None = None) -> Iterator[Work]:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Columns under a header; the same on a terminal and in a file, so that it can be read by a script."""
+    """Columns under a header; the same on a terminal and in a file, so that it can be read by a script.
+
+    A Chinese character takes two places of a terminal.
+    """
+    from rich.cells import cell_len
+
     lines = [list(header), *[list(row) for row in rows]]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    widths = [max(cell_len(line[column]) for line in lines) for column in range(len(header))]
     return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+        "  ".join(cell + " " * (width - cell_len(cell)) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
     )
 
 

@@ -39,7 +39,7 @@ def up(places: Places = PLACES, *, empty: bool = False) -> int:
         return _already_up(places, wishes)
     for name in running.end_orphans(places):
         note(f"{name} was left by a supervisor that had been killed; it has been stopped.")
-    starting.check_machine(wishes, places)
+    starting.check_machine(wishes, places, "up")
     if sample.is_wanted(wishes, places, os.environ, empty=empty):
         note("This is the first start: two sample stores live through the last weeks (without them: ./dev up --empty).")
         sample.load(wishes, places)

@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
+from gateway.imports import form
+from gateway.web import _SECONDS as LONG_CALLS
 from kit import secrets
+from kit.imports.values import Limits
 from kit.service import KitContext, Service
 from kit.settings import PREFIX, KitSettings, load
 
@@ -20,6 +23,9 @@ K8S = ROOT / "deploy" / "k8s"
 SERVICES = ("sales", "customer_care", "aftersales", "scoring", "gateway")
 # Read by something else than a service's settings: where they come from, and the two of kit.local.provision.
 BESIDE_SETTINGS = {"DEALERLOOP_SECRETS_DIR", "DEALERLOOP_SUPERUSER_URL", "DEALERLOOP_ROLE_SECRET"}
+# Measured: a cell of a workbook that is being read, and a process with everything else at its height.
+CELL_BYTES = 75
+PROCESS_BYTES = 160 * 2**20
 
 Document = dict[str, Any]
 
@@ -74,6 +80,17 @@ def pods(manifests: dict[str, list[Document]]) -> Iterator[tuple[str, Document]]
                 f"{path}: {document['metadata']['name']}",
                 (merged(shared, pod) if document["kind"] == "Deployment" else pod),
             )
+
+
+def deployed(manifests: dict[str, list[Document]], service: str, half: str) -> Document:
+    """The pod of one half of a service, with what the service's own folder says of it."""
+    pod = dict(pods(manifests))[f"base/service/{half}.yaml: {half}"]
+    [own] = manifests[f"base/{service}/kustomization.yaml"]
+    for patch in own["patches"]:
+        said = yaml.safe_load(patch["patch"])
+        if isinstance(said, dict) and said["kind"] == "Deployment" and patch["target"].get("name") == half:
+            pod = merged(pod, said["spec"]["template"]["spec"])
+    return pod
 
 
 def texts() -> dict[str, str]:
@@ -153,6 +170,59 @@ def test_every_variable_that_is_set_is_one_that_somebody_reads() -> None:
     used = {(path, name) for path, text in texts().items() for name in re.findall(r"\bDEALERLOOP_[A-Z_]+", text)}
 
     assert {(path, name) for path, name in used if name not in known} == set()
+
+
+def bytes_of(size: str) -> int:
+    """Of `512m`, `66m`, `1g`, `850MiB`, `1536Mi`: all of them count by 1024."""
+    found = re.fullmatch(r"(\d+)([kmg])(i|ib)?", size, re.IGNORECASE)
+    assert found, size
+    return int(found[1]) << 10 * ("kmg".index(found[2].lower()) + 1)
+
+
+def test_no_deployment_sets_the_clock() -> None:
+    for path, text in texts().items():
+        assert "CLOCK_FILE" not in text, path
+
+
+def test_the_largest_list_passes_the_ingress_and_is_waited_for(manifests: dict[str, list[Document]]) -> None:
+    [ingress] = (it for it in manifests["base/gateway/web.yaml"] if it["kind"] == "Ingress")
+    limits = {key.rpartition("/")[2]: value for key, value in ingress["metadata"]["annotations"].items()}
+    defaults = {name: field.default for name, field in settings_of("gateway").model_fields.items()}
+
+    assert bytes_of(limits["proxy-body-size"]) >= defaults["import_max_bytes"] + form.OTHER_PARTS
+    longest = max(defaults["import_upload_seconds"] + defaults["import_wait_seconds"], *LONG_CALLS.values())
+    assert int(limits["proxy-read-timeout"]) > longest
+    assert int(limits["proxy-send-timeout"]) > longest
+
+
+def test_files_on_their_way_fit_into_the_gateway(manifests: dict[str, list[Document]], compose: Document) -> None:
+    defaults = {name: field.default for name, field in settings_of("gateway").model_fields.items()}
+    arriving = defaults["import_uploads"] * (defaults["import_max_bytes"] + form.OTHER_PARTS)
+    [tmp] = (it for it in deployed(manifests, "gateway", "rpc")["volumes"] if it["name"] == "tmp")
+
+    assert bytes_of(tmp["emptyDir"]["sizeLimit"]) > arriving
+    # Under Docker /tmp is memory, and counts beside the process.
+    assert bytes_of(compose["services"]["gateway"]["mem_limit"]) > arriving + PROCESS_BYTES
+
+
+def test_the_largest_workbook_fits_into_the_memory_of_its_reader(
+    manifests: dict[str, list[Document]], compose: Document
+) -> None:
+    needed = Limits().area * CELL_BYTES + PROCESS_BYTES
+
+    for service in ("sales", "aftersales"):
+        [container] = deployed(manifests, service, "worker")["containers"]
+        assert bytes_of(container["resources"]["limits"]["memory"]) > needed, service
+        assert bytes_of(compose["services"][service]["mem_limit"]) > needed, service
+
+
+def test_the_broker_knows_its_limit(manifests: dict[str, list[Document]], compose: Document) -> None:
+    [container] = dict(pods(manifests))["components/nats/nats.yaml: nats"]["containers"]
+    environment = {it["name"]: it.get("value", "") for it in container["env"]}
+    broker = compose["services"]["nats"]
+
+    assert bytes_of(environment["GOMEMLIMIT"]) < bytes_of(container["resources"]["limits"]["memory"])
+    assert bytes_of(broker["environment"]["GOMEMLIMIT"]) < bytes_of(broker["mem_limit"])
 
 
 def test_kubernetes_has_every_service_under_its_name(manifests: dict[str, list[Document]]) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
 
 from kit.local.process import free_port
+from tools.demo import __main__ as story
+from tools.demo.client import Person
+from tools.demo.story import Story
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "a-password-of-this-test"
@@ -22,11 +26,12 @@ class Compose:
     """One project of its own: containers, volumes, images and port that nobody else uses."""
 
     def __init__(self) -> None:
-        self.port = free_port()
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
         self._project = f"dealerloop-test-{os.getpid()}"
         self._environment = os.environ | {
             "DEALERLOOP_ADMIN_PASSWORD": PASSWORD,
-            "DEALERLOOP_PORT": str(self.port),
+            "DEALERLOOP_PORT": str(port),
             "DEALERLOOP_TAG": "test",
         }
 
@@ -52,7 +57,7 @@ def compose() -> Iterator[Compose]:
 
 
 def test_the_system_is_ready_and_lets_its_administrator_in(compose: Compose) -> None:
-    with httpx.Client(base_url=f"http://127.0.0.1:{compose.port}", timeout=15) as http:
+    with httpx.Client(base_url=compose.url, timeout=15) as http:
         ready = http.get("/readyz")
         form = {"grant_type": "password", "username": "admin", "password": PASSWORD}
         token = http.post("/v1/auth/token", data=form).json()["access_token"]
@@ -63,15 +68,29 @@ def test_the_system_is_ready_and_lets_its_administrator_in(compose: Compose) -> 
     assert unknown.json()["reason"] == "CADENCE_NOT_FOUND", unknown.text
 
 
-def test_a_second_start_changes_no_secret(compose: Compose) -> None:
+def test_the_whole_story_is_told_in_containers(compose: Compose) -> None:
+    told = Story(compose.url, PASSWORD)
+    with closing(told.http):
+        story.tell(told)
+
+    states = compose("ps", "--all", "--format", "{{.Name}} {{.State}} {{.ExitCode}}").splitlines()
+    assert [line for line in states if not line.endswith((" running 0", " exited 0"))] == []
+    assert "no differences" in compose("exec", "-T", "scoring", "python", "-m", "scoring", "verify")
+
+
+def test_a_second_start_changes_no_secret_and_loses_nothing(compose: Compose) -> None:
     def fingerprint() -> str:
         return compose("exec", "-T", "sales", "sh", "-c", "cat /secrets/sales/* | sha256sum")
 
-    before = fingerprint()
+    def stores() -> object:
+        with httpx.Client(base_url=compose.url, timeout=15) as http:
+            return Person(http, "admin", PASSWORD).get("/v1/stores")
+
+    before = fingerprint(), stores()
     compose("down", "--timeout", "20")
     compose("up", "--wait", "--no-build")
 
-    assert fingerprint() == before
+    assert (fingerprint(), stores()) == before
 
 
 def test_a_service_sees_its_own_secrets_only_and_can_write_nowhere(compose: Compose) -> None:

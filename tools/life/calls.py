@@ -99,7 +99,7 @@ class Calls:
         self._desk.api.post(who, f"/v1/{one['name']}:recordAttempt", {"attempt": attempt})
         if outcome != _REACHED:
             self._again.add(_key(one))
-        self._desk.diary.note("customers reached" if outcome == _REACHED else "calls without success")
+        self._desk.diary.note("customers reached" if outcome == _REACHED else "phone calls not completed")
 
     def _owner(self, one: Json) -> str:
         if one["ownerRole"] == "OWNER_ROLE_CONSULTANT" and one["owner"]:

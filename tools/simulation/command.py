@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -28,7 +29,8 @@ uses the public API alone, with the tokens of the people whose work it is. The s
 It has its own folder (.dealerloop/simulation) and port; what ./dev up runs is not touched. Each run begins anew.
 Three stores and two months take about four minutes on two cores, less when they have nothing else to do.
 
-  DEALERLOOP_PORT   where its gateway listens (8090, or any free port)"""
+  DEALERLOOP_SIMULATION_PORT  where its gateway listens (8090, or any free port when that is taken)"""
+_PORT_VARIABLE = "DEALERLOOP_SIMULATION_PORT"
 _PORT = 8090
 _DAYS_A_MONTH = 30.5
 LONGEST_MONTHS = 36
@@ -49,8 +51,8 @@ def simulate(wish: Wish, places: Places = PLACES.simulation) -> int:
     """Lives the months, shows what happened, and stops everything unless it is to be kept."""
     script = script_of(wish, datetime.now(UTC))
     _begin_anew(places)
-    wishes = _wishes()
-    starting.check_machine(wishes, places)
+    wishes = wishes_of(os.environ)
+    starting.check_machine(wishes, places, "simulate")
     try:
         outcome = start_and_live(script, wishes, places)
         _tell(script, outcome, wishes, places, keep=wish.keep)
@@ -100,13 +102,17 @@ def _begin_anew(places: Places) -> None:
     shutil.rmtree(places.state, ignore_errors=True)
 
 
-def _wishes() -> plan.Wishes:
-    """Servers of its own in any case; a port that is free."""
+def wishes_of(environment: Mapping[str, str]) -> plan.Wishes:
+    """Servers of its own in any case, and a port of its own: the one that is said, or one that is free.
+
+    Raises:
+        Trouble: DEALERLOOP_SIMULATION_PORT is no port.
+    """
     try:
-        asked = plan.Wishes.of(os.environ)
+        asked = plan.Wishes.of(environment, port_variable=_PORT_VARIABLE, port=_PORT)
     except ValueError as error:
         raise Trouble(str(error)) from None
-    port = asked.http_port if "DEALERLOOP_PORT" in os.environ else _PORT if is_free(_PORT) else free_port()
+    port = asked.http_port if _PORT_VARIABLE in environment or is_free(_PORT) else free_port()
     return dataclasses.replace(asked, http_port=port, database_url="", nats_url="")
 
 
@@ -126,17 +132,21 @@ def _tell(script: Script, outcome: Outcome, wishes: plan.Wishes, places: Places,
         say("Its clock follows real time now.")
     else:
         say(f"Its clock stands at {end:%Y-%m-%d %H:%M}, and so does everything that waits.")
-    say(people(script.group, people_password(places)))
+    say(people(script.group, people_password(places), "the group"))
     say("Stop it with ./dev simulate --down")
 
 
-def people(group: groups.GroupPlan, password: str) -> str:
-    """A few of the people, and what is worth looking at with their eyes."""
+def people(group: groups.GroupPlan, password: str, called: str) -> str:
+    """A few of the people of the group, which is `called` so, and what is worth looking at with their eyes."""
     store = group.stores[0]
     shown = [store.staff[job] for job in ("gm", "care-manager", "specialist")]
     shown = [*shown, store.consultants[0], group.quality_manager]
     rows = [(one.account, one.name, one.role.removeprefix("ROLE_").lower().replace("_", " ")) for one in shown]
-    lines = [f"\nSign in as one of its people, password {password}\n", table(("ACCOUNT", "NAME", "WORK"), rows), ""]
+    lines = [
+        f"\nSign in as one of {called}'s people, password {password}\n",
+        table(("ACCOUNT", "NAME", "WORK"), rows),
+        "",
+    ]
     lines += [
         f"Look at    GET /v1/{store.resource}/followUps?state=STATE_PLANNED",
         f"           GET /v1/{store.resource}/complaints",

@@ -53,14 +53,14 @@ class NotYours(PermissionDenied):
 
 @dataclass(frozen=True, slots=True)
 class Entitled:
-    """Those who may: holders of one of the roles, or one person alone."""
+    """Those who may: holders of one of the roles, and one person."""
 
     roles: tuple[str, ...] = ()
     staff_id: str = ""
 
     def covers(self, actor: Actor) -> bool:
         """Whether that is one of them."""
-        return actor.staff_id == self.staff_id if self.staff_id else bool(actor.roles.intersection(self.roles))
+        return (bool(self.staff_id) and actor.staff_id == self.staff_id) or bool(actor.roles.intersection(self.roles))
 
 
 def entitled(form: Standing, verb: Verb) -> Entitled | None:
@@ -74,7 +74,8 @@ def entitled(form: Standing, verb: Verb) -> Entitled | None:
     if verb in _PAUSES:
         return Entitled(_once(department_manager(form), CARE_MANAGER, GENERAL_MANAGER))
     if verb is Verb.CALL_BACK and form.checker_id:
-        return Entitled(staff_id=form.checker_id)
+        # The GM named him, and stands in for whoever cannot, has left, or never was.
+        return Entitled((GENERAL_MANAGER,), form.checker_id)
     return Entitled((CARE_MANAGER,))
 
 
@@ -83,10 +84,10 @@ def require(form: Standing, verb: Verb, actor: Actor) -> None:
     those = entitled(form, verb)
     if those is None or those.covers(actor):
         return
-    if those.staff_id:
-        message = "the person whom the general manager named does this in this complaint"
-        raise NotYours(message, metadata={"staff": those.staff_id})
     roles = ", ".join(those.roles)
+    if those.staff_id:
+        message = "the person whom the general manager named does this in this complaint, or the general manager"
+        raise NotYours(message, metadata={"staff": those.staff_id, "roles": roles})
     raise NotYours(f"in this complaint this is done by {roles}", metadata={"roles": roles})
 
 

@@ -33,6 +33,7 @@ _LONGEST_BACKOFF: Final = timedelta(minutes=30)
 _MOST_CHECKS: Final = 5
 _ALERT_AT_ATTEMPT: Final = 3
 _AT_ONCE: Final = 50
+_LANES: Final = 2
 _SYSTEM: Final = Scope.system("imports")
 _WAITING: Final = (State.UPLOADING, State.CHECKED)
 
@@ -138,12 +139,20 @@ class ImportRunner:
         return 1
 
     async def _take(self, waiting: _Waiting) -> int:
-        takeover = self._takeovers[waiting.kind]
+        # While the database writes one batch, the next one is opened and sealed.
+        lanes = [self._lane(waiting) for _ in range(_LANES)]
+        done = await asyncio.gather(*lanes, return_exceptions=True)
+        for error in done:
+            if isinstance(error, BaseException):
+                raise error
+        return sum(batches for batches in done if isinstance(batches, int))
+
+    async def _lane(self, waiting: _Waiting) -> int:
         batches = 0
-        while await takeover.take_next(waiting.id, waiting.store_id):
+        while await self._takeovers[waiting.kind].take_next(waiting.id, waiting.store_id):
             batches += 1
             if self._stopping:
-                return batches
+                break
         return batches
 
     @asynccontextmanager

@@ -240,6 +240,7 @@ class Imports:
         query = select(ImportJob).where(
             ImportJob.id == import_id, ImportJob.kind == self._kind, ImportJob.store_id == store_id
         )
+        await storage.lock_alone(session, import_id)
         job = await session.scalar(query.with_for_update())
         if job is None:
             raise ImportNotFound("there is no such import here")

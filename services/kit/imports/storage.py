@@ -64,6 +64,15 @@ SELECT NULL AS reason, count(*) AS rows FROM losers
 UNION ALL SELECT reason, count(*) FROM losers, unnest(warnings) AS reason GROUP BY reason
 """
 
+_TAKE_BATCH: Final = """
+WITH next AS MATERIALIZED (
+    SELECT number FROM import_batch WHERE import_id = $1 ORDER BY number LIMIT 1 FOR UPDATE SKIP LOCKED)
+DELETE FROM import_batch USING next WHERE import_id = $1 AND import_batch.number = next.number
+RETURNING import_batch.number, left_out, drafts_sealed
+"""
+# Waiting for it is in order: who wants an import for himself is not overtaken for ever by those who share it.
+_LOCK: Final = "hashtextextended('import takeover ' || $1::uuid::text, 0)"
+
 
 class Found(NamedTuple):
     """A draft with the digest of its row and the reasons of its warnings."""
@@ -249,13 +258,31 @@ async def add_batch(session: AsyncSession, job: ImportJob, number: int, found: S
     )
 
 
+async def is_anything_left(session: AsyncSession, import_id: UUID) -> bool:
+    """Whether the confirmed set holds a batch, also one that somebody has in hand."""
+    query = "SELECT EXISTS (SELECT 1 FROM import_batch WHERE import_id = $1)"
+    return bool(await (await raw_connection(session)).fetchval(query, import_id))
+
+
+async def lock_together(session: AsyncSession, import_id: UUID) -> None:
+    """Take over a batch of it together with others, until the transaction ends."""
+    await (await raw_connection(session)).execute(f"SELECT pg_advisory_xact_lock_shared({_LOCK})", import_id)
+
+
+async def lock_alone(session: AsyncSession, import_id: UUID) -> None:
+    """Wait for the batches that are under way; no other begins until the transaction ends."""
+    await (await raw_connection(session)).execute(f"SELECT pg_advisory_xact_lock({_LOCK})", import_id)
+
+
+async def try_lock_alone(session: AsyncSession, import_id: UUID) -> bool:
+    """The same without waiting; says whether it succeeded."""
+    query = f"SELECT pg_try_advisory_xact_lock({_LOCK})"
+    return bool(await (await raw_connection(session)).fetchval(query, import_id))
+
+
 async def take_batch(session: AsyncSession, vault: Vault, import_id: UUID) -> list[Found] | None:
-    """Remove the next batch of the confirmed set and return what is to be taken of it; none when all are done."""
-    row = await (await raw_connection(session)).fetchrow(
-        "DELETE FROM import_batch WHERE import_id = $1 AND number = "
-        "(SELECT min(number) FROM import_batch WHERE import_id = $1) RETURNING number, left_out, drafts_sealed",
-        import_id,
-    )
+    """Remove the next batch that nobody else has in hand and return what is to be taken of it; else nothing."""
+    row = await (await raw_connection(session)).fetchrow(_TAKE_BATCH, import_id)
     if row is None:
         return None
     left_out = set(row[1])

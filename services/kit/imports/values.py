@@ -160,7 +160,7 @@ class Limits:
 
     file_bytes: int = 64 * 1024 * 1024
     unpacked_bytes: int = 512 * 1024 * 1024
-    area: int = 16_000_000
+    area: int = 6_000_000
     rows: int = 1_048_576
     columns: int = 200
     cell_characters: int = 10_000

@@ -31,7 +31,7 @@ _OPTIONS: tuple[tuple[str, int], ...] = (
     # Connections are recycled so that new instances get their share of the load.
     ("grpc.max_connection_age_ms", 300_000),
     ("grpc.max_connection_age_grace_ms", 30_000),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
 )
 

@@ -186,7 +186,7 @@ async def test_cmp_11_when_customer_care_is_the_cause_another_checker_calls_back
     for role in (CARE, GM, WORKSHOP):
         with pytest.raises(PermissionDenied) as caught:
             await desk.do("CallBackComplaint", opened.name, role)
-        assert caught.value.metadata == {"staff": "qian-sales"}
+        assert caught.value.metadata == {"staff": "qian-sales", "roles": "ROLE_GENERAL_MANAGER"}
     assert (await desk.do("CallBackComplaint", opened.name, SALES)).step == pb.COMPLAINT_STEP_SIGN
 
 

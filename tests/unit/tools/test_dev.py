@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[3]
-COMMANDS = ["up", "down", "reset", "status", "logs", "demo", "simulate", "test", "check", "bench", "lock"]
+COMMANDS = ["up", "down", "reset", "status", "logs", "demo", "simulate", "service", "test", "check", "bench", "lock"]
 
 
 @pytest.fixture

@@ -149,16 +149,18 @@ async def test_a_batch_that_fails_is_tried_again_and_what_came_before_stays(desk
     await desk.confirm(found.name)
     desk.importer.fail_at_code = CODES[7]
     await desk.work()
-    assert await desk.codes() == CODES[:6]
-    assert (await desk.get(found.name)).progress_percent == 30
+    # Batches are taken side by side: some behind the broken one may be there, but nothing of that one itself.
+    taken = await desk.codes()
+    assert set(CODES[:6]) <= set(taken) <= set(CODES) - set(CODES[6:9])
+    assert (await desk.get(found.name)).progress_percent == 100 * len(taken) // len(CODES)
 
     desk.importer.fail_at_code = ""
     await desk.work()
-    assert await desk.codes() == CODES[:6]  # not before its time
+    assert await desk.codes() == taken  # not before its time
 
     desk.clock.advance(timedelta(seconds=2))
     await desk.work()
-    assert await desk.codes() == CODES
+    assert sorted(await desk.codes()) == sorted(CODES)
 
 
 async def test_an_import_can_be_cancelled_while_it_is_being_taken_over(desk: Desk) -> None:
@@ -168,12 +170,14 @@ async def test_an_import_can_be_cancelled_while_it_is_being_taken_over(desk: Des
     await desk.work()
 
     cancelled = await desk.cancel(found.name)
+    taken = await desk.codes()
     desk.importer.fail_at_code = ""
     desk.clock.advance(timedelta(hours=1))
     await desk.work()
 
-    assert (cancelled.state, cancelled.taken) == (State.STATE_CANCELLED, 6)
-    assert (await desk.codes(), await desk.left_behind()) == (CODES[:6], 0)
+    assert set(CODES[:6]) <= set(taken) <= set(CODES) - set(CODES[6:9])
+    assert (cancelled.state, cancelled.taken) == (State.STATE_CANCELLED, len(taken))
+    assert (await desk.codes(), await desk.left_behind()) == (taken, 0)
 
 
 async def test_an_import_that_is_cancelled_while_it_is_being_checked_stays_cancelled(desk: Desk) -> None:

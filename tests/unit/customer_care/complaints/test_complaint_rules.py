@@ -277,8 +277,9 @@ def test_cmp_11_the_gm_names_a_checker_when_customer_care_is_the_cause() -> None
         form = act(form, command, role)
     with pytest.raises(NotYours) as caught:
         act(form, SATISFIED, CARE)
-    assert caught.value.metadata == {"staff": "qian-sales"}
+    assert caught.value.metadata == {"staff": "qian-sales", "roles": "ROLE_GENERAL_MANAGER"}
     assert act(form, SATISFIED, SALES).step is Step.SIGN
+    assert act(form, SATISFIED, GM).step is Step.SIGN  # a checker who left, or never was, holds nothing up
 
 
 @pytest.mark.parametrize(
