@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from http import HTTPStatus
 from typing import Any
@@ -119,7 +120,7 @@ def _query(binding: Binding, schemas: Schemas) -> list[Document]:
         parameter = {
             "name": field.json_name,
             "in": "query",
-            "required": REQUIRED in behaviours(field) or ("pattern" in schema and "^$|" not in schema["pattern"]),
+            "required": REQUIRED in behaviours(field) or not re.search(schema.get("pattern", ""), ""),
             "schema": schema,
         }
         if "description" in schema:

@@ -114,6 +114,7 @@ async def test_planning_costs_the_same_number_of_statements_however_many_there_a
     with counted(care.database) as many_services:
         await care.told_of("workshop", *(first_service(number) for number in range(1, 203)))
 
-    assert len(one) == len(many) <= 9, many
-    assert len(one_changed) == len(many_changed) <= 14, many_changed
+    # Many events are copied into the outbox, which is no statement here.
+    assert len(many) <= len(one) <= 9, many
+    assert len(many_changed) <= len(one_changed) <= 14, many_changed
     assert len(many_services) <= 14
