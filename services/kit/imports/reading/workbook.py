@@ -146,6 +146,7 @@ def _weigh(data: bytes, limits: Limits) -> bool:
                             )
                         area.add(chunk)
                         from_1904 |= entry.filename == _WORKBOOK and _FROM_1904.search(chunk) is not None
+    # NotImplementedError is what zipfile says of a compression that it does not know.
     except (zipfile.BadZipFile, ZlibError, EOFError, NotImplementedError, RuntimeError, OSError) as error:
         raise _damaged(error) from error
     return from_1904
