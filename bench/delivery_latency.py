@@ -97,16 +97,11 @@ def main() -> None:
     parser.add_argument("--per-second", type=int, default=50)
     parser.add_argument("--seconds", type=int, default=60)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        stack = Stack(Path(folder))
-        try:
-            stack.start()
-            group = Group(stack)
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                measured = runner.run(load(stack, group, arguments.per_second, arguments.seconds))
-            report(stack, measured, arguments.per_second * arguments.seconds)
-        finally:
-            stack.stop()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, Stack(Path(folder)).running() as stack:
+        group = Group(stack)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            measured = runner.run(load(stack, group, arguments.per_second, arguments.seconds))
+        report(stack, measured, arguments.per_second * arguments.seconds)
 
 
 def report(stack: Stack, measured: list[tuple[float, float | None]], deliveries: int) -> None:

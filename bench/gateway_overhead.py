@@ -57,15 +57,13 @@ class Round:
 
 def main() -> None:
     """Starts the product, measures, stops it."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        stack = Stack(Path(folder))
-        try:
-            stack.start()
-            # The same event loop as the services', or the bare call would look dearer than it is.
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(measure(stack))
-        finally:
-            stack.stop()
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        Stack(Path(folder)).running() as stack,
+        # The same event loop as the services', or the bare call would look dearer than it is.
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        runner.run(measure(stack))
 
 
 async def measure(stack: Stack) -> None:

@@ -18,15 +18,10 @@ WATCH_SECONDS = 20
 
 def main() -> None:
     """Starts everything, uses it once, lets it settle, and watches."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        stack = Stack(Path(folder))
-        try:
-            stack.start()
-            Group(stack).deliver()
-            time.sleep(SETTLE_SECONDS)
-            watch(stack)
-        finally:
-            stack.stop()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, Stack(Path(folder)).running() as stack:
+        Group(stack).deliver()
+        time.sleep(SETTLE_SECONDS)
+        watch(stack)
 
 
 def watch(stack: Stack) -> None:

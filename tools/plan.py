@@ -111,7 +111,7 @@ def make(wishes: Wishes, places: Places, *, simulated: bool = False) -> Plan:
 
     `simulated`: everything lives by the clock in `places.clock`.
     """
-    ports = _Ports(places)
+    ports = _Ports(places, wishes.http_port)
     postgres = None if wishes.database_url else Server(str(places.postgres), ports.take("postgres"))
     nats = None if wishes.nats_url else Server(str(places.nats), ports.take("nats"))
     superuser = wishes.database_url or LocalPostgres(places.postgres, ports.take("postgres")).url
@@ -171,9 +171,10 @@ def _base_environment() -> dict[str, str]:
 
 
 class _Ports:
-    """Ports by name, the same as last time when they are still free."""
+    """Ports by name, each another one, the same as last time when they are still free."""
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: Places, http_port: int) -> None:
+        self._http_port = http_port
         self._path = places.state / "ports.json"
         try:
             self._last: dict[str, int] = json.loads(self._path.read_text())
@@ -184,9 +185,14 @@ class _Ports:
     def take(self, name: str) -> int:
         if name not in self._now:
             last = self._last.get(name, 0)
-            usable = last and last not in self._now.values() and is_free(last)
-            self._now[name] = last if usable else free_port()
+            if not last or self._is_given(last) or not is_free(last):
+                # Nobody listens there yet, so a port that is given already would be called free.
+                last = next(port for port in iter(free_port, 0) if not self._is_given(port))
+            self._now[name] = last
         return self._now[name]
+
+    def _is_given(self, port: int) -> bool:
+        return port == self._http_port or port in self._now.values()
 
     def keep(self) -> None:
         write_private(self._path, json.dumps(self._now))

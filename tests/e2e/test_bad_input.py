@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -217,6 +218,21 @@ def test_a_survey_is_answered_once_and_an_altered_link_is_none(group: Group) -> 
     assert problem(forged, forged.status_code)["status"] in {400, 404}
     assert 400 <= page.status_code < 500
     assert page.headers["content-type"].startswith("text/html")
+
+
+def test_a_page_with_two_answers_to_one_question_stores_nothing(group: Group) -> None:
+    delivery = group.deliver()
+    group.stack.wait_for("the survey", lambda: len(group.surveys(delivery)) == 1)
+    (survey,) = group.surveys(delivery)
+    path = f"{group.stack.url}{survey['publicPath']}"
+    names = re.findall(r'name="(q\.[^"]+)"', httpx.get(path).text)
+    answers = {name: ["1", "7"] if name == "q.SSI.OVERALL" else "1" for name in names}
+
+    page = httpx.post(path, params={"lang": "en"}, data=answers)
+
+    assert page.status_code == 400
+    assert page.text.count("answered twice") == 1
+    assert [one["state"] for one in group.surveys(delivery)] == ["STATE_OPEN"]
 
 
 @pytest.mark.parametrize(

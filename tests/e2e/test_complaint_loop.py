@@ -81,7 +81,7 @@ def test_low_marks_walk_the_whole_loop_twice_and_end_in_the_archive(group: Group
     assert "王小明" not in str(opened)
 
     steps = refused(case.does("sales_manager", "dispatch", responsible=group.consultant()), 409, "COMPLAINT_WRONG_STEP")
-    assert steps["allowed_verbs"].split(",") == ["SET_OPINION", "RECORD_CONTACT", "EXTEND", "PAUSE"]
+    assert steps["allowedVerbs"].split(",") == ["SET_OPINION", "RECORD_CONTACT", "EXTEND", "PAUSE"]
     refused(case.opinion("care_specialist"), 403, "ACCESS_DENIED")
     group.must(case.opinion())
     refused(case.opinion(), 409, "COMPLAINT_WRONG_STEP")
@@ -90,7 +90,7 @@ def test_low_marks_walk_the_whole_loop_twice_and_end_in_the_archive(group: Group
     case.dispatched()
 
     steps = refused(case.returned(), 409, "COMPLAINT_CUSTOMER_NOT_CONTACTED")
-    assert "RECORD_CONTACT" in steps["allowed_verbs"]
+    assert "RECORD_CONTACT" in steps["allowedVerbs"]
     assert case.contacted()["contactTime"]
     returned = group.must(case.returned())
     assert returned["rounds"][0]["responsible"] == group.consultant()

@@ -320,11 +320,13 @@ def test_a_list_of_visits_tells_when_a_first_service_was_made(group: Group) -> N
     assert (warranty["firstServiceDate"], warranty["odometerKm"]) == (today, 1450)
 
 
-def test_a_fresh_delivery_by_list_is_like_one_by_hand(group: Group) -> None:
+@pytest.mark.parametrize("by_name", [False, True])
+def test_a_fresh_delivery_by_list_is_like_one_by_hand(group: Group, by_name: bool) -> None:
     yesterday = (datetime.now(UTC) - timedelta(days=1)).astimezone().strftime("%Y-%m-%d %H:%M")
     (row,) = rows(group, 1, yesterday)
+    consultant = "SALES_CONSULTANT" if by_name else row[6]
 
-    group.must(send(group, text([HEADERS, row])))
+    group.must(send(group, text([HEADERS, (*row[:6], consultant)])))
 
     clerk = group.people["information_clerk"]
     listed = group.must(clerk.get(f"/v1/{group.store}/deliveries", params={"vin": row[0]}))["deliveries"]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import asyncpg
 import httpx
@@ -15,6 +18,7 @@ from kit.keys import create_key_directory
 from kit.local.nats import LocalNats
 from kit.local.postgres import LocalPostgres
 from kit.local.process import Child, free_port
+from tools import health
 from tools.machine import SERVICES, Places
 from tools.plan import Job, Plan, Wishes, make
 
@@ -42,6 +46,20 @@ class Stack:
     def url(self) -> str:
         """Where the gateway answers."""
         return self.plan.http
+
+    @contextmanager
+    def running(self) -> Iterator[Self]:
+        """Started, and stopped at the end. When the block fails, the logs outlive the folder; the error says where."""
+        try:
+            self.start()
+            yield self
+        except BaseException as error:
+            kept = tempfile.mkdtemp(prefix="dealerloop-logs-")
+            shutil.copytree(self.places.logs, kept, dirs_exist_ok=True)
+            error.add_note(f"the logs of all processes: {kept}")
+            raise
+        finally:
+            self.stop()
 
     def start(self) -> None:
         """Everything, until the gateway and all services are ready."""
@@ -79,7 +97,7 @@ class Stack:
             child.kill()
 
     def wait_ready(self) -> None:
-        """Until the gateway says that it and its neighbours are ready."""
+        """Until the gateway and its neighbours say that they are ready; what was killed is not waited for."""
         self.wait_for("the system to be ready", self._is_ready, seconds=_READY_SECONDS)
 
     def wipe_jetstream(self) -> None:
@@ -123,12 +141,13 @@ class Stack:
         return client
 
     def _is_ready(self) -> bool:
+        # A server that answers at a service's address need not be the service: it may have found its port taken, and
+        # then it ends.
+        addresses = {job.name: job.address for job in self.plan.services}
+        well = all(health.is_well(addresses[name]) for name in self.children)
         for name, child in self.children.items():
             assert child.exit_code() is None, f"{name} ended: {child.tail(20)}"
-        try:
-            return httpx.get(f"{self.url}/readyz", timeout=2).status_code == 200
-        except httpx.TransportError:
-            return False
+        return well
 
     def _child(self, job: Job) -> Child:
         return Child(job.program, log_path=self.places.log_of(job.name), environment=job.environment)

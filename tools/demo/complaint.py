@@ -45,7 +45,7 @@ def walk(story: Story, complaint: Json) -> None:
     name = complaint["name"]
     back = {"satisfied": True, "note": "客户满意"}
     problem = story.refused("calling back before anything was done", lambda: _do(story, "care-manager", name, back))
-    story.say(f"allowed    {problem.get('metadata', {}).get('allowed_verbs', '')}")
+    story.say(f"allowed    {problem.get('metadata', {}).get('allowedVerbs', '')}")
     story.step("The complaint walks through all its steps, each by the one whose step it is")
     promised = (today() + timedelta(days=1)).date().isoformat()
     opinion = {

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.api import problem
 from kit import telemetry
 from kit.log import log
+from kit.rpc import failures
 
 ROUTE = "dealerloop.route"
 """Key of the ASGI scope where the matched path template is left, for spans and metrics."""
@@ -95,14 +96,23 @@ class Guard:
                 raise
             answer = problem.of_http(error.status_code, error.detail, error.headers)
             await answer.response()(scope, receive, hardened)
-        except Exception as error:
-            log.exception("http.failed", route=scope.get(ROUTE, ""))
-            span.set_status(StatusCode.ERROR, type(error).__name__)
+        except Exception as failure:
+            answer = problem.of_error(_noted(failure, scope.get(ROUTE, "")))
+            span.set_status(StatusCode.ERROR, type(failure).__name__)
             if status:
                 raise
-            await problem.of_error(error).response()(scope, receive, hardened)
+            await answer.response()(scope, receive, hardened)
         finally:
             _observe(scope, span, status, time.perf_counter() - started)
+
+
+def _noted(failure: Exception, route: str) -> Exception:
+    """The failure as it is told, once the log has it: a database that is away is not our fault, and comes back."""
+    if failures.will_pass(failure):
+        log.warning("http.database_unavailable", route=route, sqlstate=failures.sqlstate(failure))
+        return failures.DatabaseUnavailable()
+    log.exception("http.failed", route=route)
+    return failure
 
 
 def _observe(scope: Scope, span: Span, status: int, seconds: float) -> None:

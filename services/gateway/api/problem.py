@@ -26,7 +26,10 @@ _NO_TEXT = "Something went wrong on our side; the trace id finds it in the logs.
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One problem: `reason` is for programs and stable, `detail` for people, `errors` name fields as clients do."""
+    """One problem: `reason` is for programs and stable, `detail` for people, `errors` name fields as clients do.
+
+    The keys of `metadata` are told in camelCase, as all names in the JSON are.
+    """
 
     status: int
     reason: str
@@ -47,7 +50,7 @@ class Problem:
             "trace_id": telemetry.trace_id(),
         }
         if self.metadata:
-            document["metadata"] = dict(self.metadata)
+            document["metadata"] = {json_path(key): value for key, value in self.metadata.items()}
         return document
 
     def body(self) -> bytes:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Protocol
+from typing import Final, Protocol
 
 from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from dealerloop.gateway.v1.organisation_pb2 import GetStoreForProjectionRequest, StoreFacts
 from dealerloop.imports.v1.imports_pb2 import CreateImportRequest
 from dealership.roles import GRANTS
+from dealership.stores import StoreUnknown
 from gateway.api import problem
 from gateway.api.requests import KEY, BadRequest, fault, parse_query
 from gateway.api.transcoder import Refused, bearer
@@ -21,11 +23,14 @@ from gateway.imports import answers, form
 from gateway.imports.sending import Sender
 from gateway.imports.uploads import UPLOADS, Upload, is_upload
 from gateway.settings import Settings
-from kit.errors import DomainError, TooMany
+from kit.errors import DomainError, NotFound, TooMany
 from kit.rpc.access import authorise
 from kit.rpc.client import Peer
 from kit.rpc.status import PeerFailed
 from kit.rpc.tokens import TokenVerifier
+
+_GET_STORE: Final = "dealerloop.gateway.v1.OrganisationService/GetStoreForProjection"
+_STORE_SECONDS: Final = 5.0
 
 
 class Context(Protocol):
@@ -91,6 +96,7 @@ class _Endpoint:
         key = _key(request)
         for name, _ in parse_query(request.scope["query_string"]):
             raise fault(name[:100], "UNKNOWN_PARAMETER", "is not a query parameter of this method")
+        await self._check_store(request.path_params.get("store", ""))
         if self._places.locked():
             raise TooManyUploads("too many files are arriving at once", retry_after=timedelta(seconds=2))
         sender = Sender(self._upload, self._ctx.peer(self._upload.service), token)
@@ -109,6 +115,15 @@ class _Endpoint:
         """What the service will decide again: nobody sends a large file to learn at its end that he may not."""
         principal = self._ctx.verifier.verify(token)
         authorise(self._upload.rule, principal, CreateImportRequest(parent=parent), GRANTS)
+
+    async def _check_store(self, store: str) -> None:
+        """A role of the whole group holds in every store, also in one that there is not."""
+        if self._upload.of_store:
+            asked = GetStoreForProjectionRequest(store_id=store)
+            try:
+                await self._ctx.peer("gateway").call(_GET_STORE, asked, StoreFacts, timeout=_STORE_SECONDS)
+            except NotFound:
+                raise StoreUnknown("there is no such store", metadata={"store": store}) from None
 
 
 def _key(request: Request) -> str:

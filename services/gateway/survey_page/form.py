@@ -36,14 +36,24 @@ class Sent:
 def read(questions: Sequence[Question], pairs: Iterable[tuple[str, str]]) -> Sent:
     """Reads the form against the questionnaire.
 
-    A question that does not apply is left out; a required one must be answered. Members that belong to no question
-    are passed over: browsers and mail filters add their own.
+    A question that does not apply is left out; a required one must be answered, and none twice: which of the answers
+    is meant, only the customer knows. Members that belong to no question are passed over: browsers and mail filters
+    add their own.
     """
-    sent = {name.removeprefix(PREFIX): value for name, value in pairs if name.startswith(PREFIX)}
+    sent: dict[str, str] = {}
+    twice: set[str] = set()
+    for name, value in pairs:
+        code = name.removeprefix(PREFIX)
+        if name.startswith(PREFIX):
+            twice |= {code} & sent.keys()
+            sent[code] = value
     given: dict[str, str] = {}
     faults: dict[str, str] = {}
     answers: list[Answer] = []
     for question in questions:
+        if question.code in twice:
+            faults[question.code] = "twice"
+            continue
         value = sent.get(question.code, "")
         if question.type == QuestionType.QUESTION_TYPE_TEXT:
             # A browser sends each line end as two characters, which are one to the writer.

@@ -7,6 +7,7 @@ import errno
 import functools
 import os
 import pwd
+import secrets
 import signal
 import socket
 import subprocess
@@ -20,6 +21,8 @@ from kit.local import launch
 
 Identity = Literal["keep", "userns", "setuid"]
 POLL_SECONDS = 0.005
+_PORTS = range(16_000, 32_000)
+_PORT_TRIES = 100
 
 
 class LocalServerError(Exception):
@@ -130,7 +133,16 @@ def wait_until(ready: Callable[[], bool], child: Child, *, timeout: float, what:
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A TCP port that nobody listens on at this moment."""
+    """A TCP port that nobody listens on at this moment.
+
+    From below the range out of which systems give ports to connections that go out: between this answer and the start
+    of the server, any connection of any process could take one of those.
+    """
+    for _ in range(_PORT_TRIES):
+        port = _PORTS.start + secrets.randbelow(len(_PORTS))
+        with contextlib.suppress(PermissionError):
+            if is_free(port, host):
+                return port
     with socket.socket() as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])

@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 from opentelemetry.trace import SpanKind, StatusCode
 
 from kit import telemetry
+from kit.log import log
 from kit.rpc import deadlines, status
 from kit.rpc.edge import REQUEST_ID
 from kit.rpc.server import LARGEST_MESSAGE, LARGEST_METADATA
@@ -101,7 +102,7 @@ class Peer:
         code = "OK"
         with telemetry.span(method, SpanKind.CLIENT) as span:
             try:
-                return cast(R, await self._tried(send, request, self._metadata(token), until))
+                return cast(R, await self._tried(send, request, method, token, until))
             except BaseException as error:
                 code = _code(error)
                 span.set_status(StatusCode.ERROR, code)
@@ -135,7 +136,7 @@ class Peer:
             async for message in call:
                 yield message
         except grpc.aio.AioRpcError as error:
-            raise status.from_rpc_error(error) from error
+            raise self._error(method, error) from error
         finally:
             call.cancel()
 
@@ -147,7 +148,8 @@ class Peer:
         if channel is not None:
             await channel.close(1)
 
-    async def _tried(self, send: Any, request: Message, metadata: Any, until: float) -> Any:
+    async def _tried(self, send: Any, request: Message, method: str, token: str | None, until: float) -> Any:
+        metadata = self._metadata(token)
         number = 0
         while True:
             number += 1
@@ -160,8 +162,15 @@ class Peer:
                 pause = _pause(number)
                 final = number == _TRIES or time.monotonic() + pause >= until
                 if error.code() is not grpc.StatusCode.UNAVAILABLE or final or not is_repeatable(request):
-                    raise status.from_rpc_error(error) from error
+                    raise self._error(method, error) from error
             await asyncio.sleep(pause)
+
+    def _error(self, method: str, error: grpc.aio.AioRpcError) -> Exception:
+        """Our error for theirs; a fault that they tell nothing about is told here, for the trace of the call."""
+        found = status.from_rpc_error(error)
+        if isinstance(found, status.PeerFailed):
+            log.warning("peer.failed", peer=self.service, method=method, code=error.code().name)
+        return found
 
     def _open(self) -> grpc.aio.Channel:
         if self._channel is None:

@@ -12,6 +12,7 @@ from google.protobuf.descriptor import EnumDescriptor
 from google.protobuf.message import Message
 
 from kit.errors import FieldViolation, InvalidArgument
+from kit.rpc.patterns import in_words
 
 
 class Subscript(Protocol):
@@ -73,8 +74,8 @@ def _words(message: Message, violation: protovalidate.Violation) -> str:
     rule = proto.rule_id
     if rule == "required" or (rule.startswith("string.") and value == "") or (rule == "enum.not_in" and value == 0):
         return "must be given"
-    if rule == "string.pattern" and isinstance(value, str) and not value.strip():
-        return "must not be blank"
+    if rule == "string.pattern" and isinstance(value, str):
+        return in_words(str(violation.rule_value)) if value.strip() else "must not be blank"
     if rule == "enum.in" and proto.field is not None:
         names = _enum_of(message, proto.field.elements).values_by_number
         return "must be one of " + ", ".join(names[number].name for number in violation.rule_value)

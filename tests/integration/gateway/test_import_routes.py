@@ -24,14 +24,18 @@ GOOD = [VISIT_HEADERS, *((vin_of(number), "2026-03-01", 1_000 + number, "首保"
 BAD = [*GOOD, (vin_of(6), "2026-13-01", 9, "维修"), (vin_of(7), "2026-03-02", 9, "洗车")]
 
 
+async def add_store(it: System, store: str) -> None:
+    body = {"displayName": store, "timeZone": "Asia/Shanghai"}
+    answer = await it.client("ROLE_ADMINISTRATOR").post("/v1/stores", params={"storeId": store}, json=body)
+    assert answer.status_code == 200, answer.text
+
+
 @asynccontextmanager
 async def running(clone: Cloner, nats_url: str, folder: Path) -> AsyncIterator[System]:
     """Two stores with after-sales."""
     async with system(clone, nats_url, folder, ("gateway", "aftersales")) as made:
-        admin = made.client("ROLE_ADMINISTRATOR")
         for store in (STORE, OTHER):
-            body = {"displayName": store, "timeZone": "Asia/Shanghai"}
-            assert (await admin.post("/v1/stores", params={"storeId": store}, json=body)).status_code == 200
+            await add_store(made, store)
         await made.drain()
         yield made
 
@@ -46,6 +50,7 @@ async def it(database_urls: Cloner, nats_url: str, tmp_path: Path) -> AsyncItera
 async def alone(database_urls: Cloner, nats_url: str, tmp_path: Path) -> AsyncIterator[System]:
     """The gateway without anybody behind it: what it refuses, it refuses by itself."""
     async with system(database_urls, nats_url, tmp_path, ("gateway",)) as made:
+        await add_store(made, STORE)
         yield made
 
 
@@ -279,6 +284,24 @@ async def test_an_expired_token_is_refused(alone: System) -> None:
     problem(await client.post(PATH, files=form(text(GOOD))), 401)
 
 
+async def test_a_store_that_does_not_exist_takes_no_list_before_it_is_read(alone: System) -> None:
+    """A role of the whole group holds everywhere, also where nothing is."""
+    client = alone.client("ROLE_GROUP_QUALITY_MANAGER")
+
+    async def endless() -> AsyncIterator[bytes]:
+        raise AssertionError("the body was read")
+        yield b""
+
+    answer = await client.post(
+        "/v1/stores/no-such/deliveries:import",
+        content=endless(),
+        headers={"Content-Type": "multipart/form-data; boundary=b"},
+    )
+
+    assert problem(answer, 404) == {}
+    assert answer.json()["reason"] == "STORE_UNKNOWN"
+
+
 async def test_other_methods_and_parameters_are_refused(alone: System) -> None:
     client = alone.client(MANAGER, STORE)
 
@@ -362,6 +385,7 @@ async def test_a_file_that_does_not_arrive_in_time_leaves_nothing(
         await asyncio.Event().wait()
 
     async with system(database_urls, nats_url, tmp_path, ("gateway",)) as it:
+        await add_store(it, STORE)
         headers = {"Content-Type": "multipart/form-data; boundary=b"}
 
         problem(await it.client(MANAGER, STORE).post(PATH, content=never(), headers=headers), 408)

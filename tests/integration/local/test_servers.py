@@ -24,7 +24,7 @@ import pytest
 from kit.local import binaries, launch
 from kit.local.nats import LocalNats
 from kit.local.postgres import LocalPostgres
-from kit.local.process import Child, Identity, LocalServerError, UnsupportedPlatformError, free_port
+from kit.local.process import Child, Identity, LocalServerError, UnsupportedPlatformError, free_port, is_free
 
 ROOT = Path(__file__).parents[3]
 
@@ -201,6 +201,17 @@ def test_a_watched_child_gets_its_signals_and_gives_its_exit_code(tmp_path: Path
     wait_for(lambda: "up" in child.tail())
 
     assert child.stop(signal.SIGTERM, timeout=10) == 5
+
+
+def test_a_free_port_is_none_that_a_connection_could_take_before_the_server_listens() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        given_to_connections = probe.getsockname()[1]
+
+    found = {free_port() for _ in range(50)}
+
+    assert given_to_connections >= 32_000 > max(found)
+    assert all(is_free(port) for port in found)
 
 
 def test_a_program_that_cannot_be_run_says_so(tmp_path: Path) -> None:

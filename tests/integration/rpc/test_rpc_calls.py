@@ -9,6 +9,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from kit.errors import Conflict, Unavailable
 from kit.rpc import deadlines
@@ -248,6 +249,10 @@ async def test_a_taken_port_is_said_in_plain_words(things: Things) -> None:
         await second.start()
 
 
-async def test_a_method_that_nobody_has_is_a_failure_of_the_peer(things: Things) -> None:
-    with pytest.raises(PeerFailed, match="UNIMPLEMENTED"):
+async def test_a_method_that_nobody_has_is_a_failure_of_the_peer_that_the_log_names(things: Things) -> None:
+    with capture_logs() as lines, pytest.raises(PeerFailed, match="UNIMPLEMENTED"):
         await things.call("NoSuchMethod", GetThingRequest(), Thing, token=things.keeper)
+
+    (told,) = [line for line in lines if line["event"] == "peer.failed"]
+    assert told["code"] == "UNIMPLEMENTED"
+    assert told["method"].endswith("/NoSuchMethod")

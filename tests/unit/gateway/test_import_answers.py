@@ -65,7 +65,7 @@ def test_all_or_nothing_names_the_rows_that_were_in_the_way() -> None:
         ("rows[12].deliveryTime", "DATE_INVALID"),
         ("rows[13]", "VIN_ALREADY_DELIVERED"),
     ]
-    assert body["metadata"] == {"import": NAME, "row_count": "20", "rejected": "2"}
+    assert body["metadata"] == {"import": NAME, "rowCount": "20", "rejected": "2"}
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,12 @@ def test_a_problem_has_the_members_of_the_rfc_and_the_facts() -> None:
     assert "trace_id" in document
 
 
+def test_the_facts_have_names_as_the_json_has_them() -> None:
+    error = WrongStep("not yet", metadata={"allowed_verbs": "close,return", "step": "signed_off"})
+
+    assert problem.of_error(error).document()["metadata"] == {"allowedVerbs": "close,return", "step": "signed_off"}
+
+
 def test_an_unknown_error_tells_nothing() -> None:
     body = problem.of_error(RuntimeError("password is hunter2")).body()
 

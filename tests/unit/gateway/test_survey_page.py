@@ -116,6 +116,21 @@ def test_what_is_wrong_is_told_at_its_question(answers: dict[str, str], fault: d
     assert read(**answers).faults == fault
 
 
+@pytest.mark.parametrize("second", ["1", "7"])
+@pytest.mark.parametrize("lang", texts.LANGUAGES)
+def test_a_question_that_was_answered_twice_is_asked_again(second: str, lang: str) -> None:
+    first, other = (question.code for question in survey().questionnaire.questions[:2])
+
+    sent = form.read(
+        survey().questionnaire.questions, [(f"q.{first}", "7"), (f"q.{other}", "6"), (f"q.{first}", second)]
+    )
+
+    assert sent.faults[first] == "twice"
+    assert [answer.question for answer in sent.answers] == [other]
+    assert first not in sent.given
+    assert texts.TEXTS[lang]["twice"] in html(lang, sent, 400)
+
+
 def test_what_was_filled_in_is_kept() -> None:
     found = html("en", read(NPS="9", COMMENT="<b>nice</b> & good"), 400)
 

@@ -114,3 +114,17 @@ def test_a_clock_file_in_the_callers_environment_is_not_passed_on(
     monkeypatch.setenv("DEALERLOOP_CLOCK_FILE", "/somewhere/else")
 
     assert all("DEALERLOOP_CLOCK_FILE" not in job.environment for job in make(Wishes(), places).services)
+
+
+def test_no_two_processes_get_the_same_port(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port counts as free until its process listens, so it may be offered again, and the gateway's is known."""
+    offers = [port for port in range(20_001, 20_020) for _ in range(3)]
+    monkeypatch.setattr("tools.plan.free_port", lambda: offers.pop(0))
+
+    plan = make(Wishes(http_port=20_002), places)
+
+    assert plan.postgres is not None
+    assert plan.nats is not None
+    listen = [int(job.environment["DEALERLOOP_RPC_LISTEN"].rpartition(":")[2]) for job in plan.services]
+    ports = [20_002, plan.postgres.port, plan.nats.port, *listen]
+    assert len(set(ports)) == len(ports) == 3 + len(SERVICES)

@@ -13,6 +13,7 @@ from zlib import error as ZlibError  # noqa: N812 - a class with a small name
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
 from kit.imports.normalising import Cell
+from kit.imports.reading.shared_texts import PART, SharedTexts
 from kit.imports.reading.source import Content, Hints, SourceRow, Table
 from kit.imports.values import FileRefusedError, Limits
 
@@ -123,6 +124,7 @@ def _weigh(data: bytes, limits: Limits) -> bool:
     """
     from_1904 = False
     left = limits.unpacked_bytes
+    sheets: list[tuple[zipfile.ZipInfo, int]] = []
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
             names = set(archive.namelist())
@@ -146,16 +148,36 @@ def _weigh(data: bytes, limits: Limits) -> bool:
                             )
                         area.add(chunk)
                         from_1904 |= entry.filename == _WORKBOOK and _FROM_1904.search(chunk) is not None
+                if area.cells:
+                    sheets.append((entry, area.cells))
+            _weigh_texts(archive, sheets, limits)
     # NotImplementedError is what zipfile says of a compression that it does not know.
     except (zipfile.BadZipFile, ZlibError, EOFError, NotImplementedError, RuntimeError, OSError) as error:
         raise _damaged(error) from error
     return from_1904
 
 
+def _weigh_texts(archive: zipfile.ZipFile, sheets: list[tuple[zipfile.ZipInfo, int]], limits: Limits) -> None:
+    """Refuse sheets, each with its number of cells, that share more text than fits into memory."""
+    for entry in archive.infolist():
+        if entry.filename.replace("\\", "/").lower() == PART:
+            texts = SharedTexts(_pieces(archive, entry), limits)
+            for sheet, cells in sheets:
+                if texts.may_fill(cells):
+                    texts.weigh(_pieces(archive, sheet))
+
+
+def _pieces(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[bytes]:
+    with archive.open(entry) as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            yield chunk
+
+
 class _Area:
     """The rectangle that the cells of a sheet span: calamine keeps all of it, filled or not."""
 
     def __init__(self, limits: Limits) -> None:
+        self.cells = 0
         self._limits = limits
         self._rest = b""
         self._row = self._last = self._column = self._widest = 0
@@ -168,10 +190,12 @@ class _Area:
         if len(self._rest) > _LONGEST_PART:
             raise FileRefusedError("FILE_DAMAGED", f"A cell of the workbook is longer than {_LONGEST_PART} bytes.")
         widest, column, row, last = self._widest, self._column, self._row, self._last
+        cells = self.cells
         for is_row, is_cell, letters, number, far_letters, far_number in _PLACES.findall(data, 0, end):
             if is_row:
                 row, column = row + 1, 0
             elif is_cell:
+                cells += 1
                 column += 1
             if number or far_number:
                 # A cell may say that it stands in another row than the one around it.
@@ -179,6 +203,7 @@ class _Area:
                 column = _column(letters or far_letters)
             widest, last = max(widest, column), max(last, row)
         self._widest, self._column, self._row, self._last = widest, column, row, last
+        self.cells = cells
         if last > self._limits.rows + 1:
             raise FileRefusedError("ROWS_TOO_MANY", f"The sheet has more than {self._limits.rows} rows.")
         if widest > self._limits.columns or widest * last > self._limits.area:
@@ -186,6 +211,9 @@ class _Area:
                 "COLUMNS_TOO_MANY",
                 f"The cells of a sheet span {widest} columns and {last} rows, too many: delete empty ones.",
             )
+        if cells > self._limits.area:
+            # Several may claim one place, and all of them are in memory before the last one wins.
+            raise FileRefusedError("FILE_TOO_LARGE", f"A sheet has more than {self._limits.area} cells.")
 
 
 def _column(letters: bytes) -> int:

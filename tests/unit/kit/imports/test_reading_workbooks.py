@@ -7,6 +7,7 @@ import io
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterable
 from datetime import date, datetime
 
 import pytest
@@ -129,3 +130,55 @@ def test_a_workbook_that_lies_about_its_size_is_weighed_all_the_same() -> None:
 def test_an_endless_cell_is_refused() -> None:
     refusal = refused(workbook([["a" * 10_000_000]]))
     assert (refusal.reason, "longer" in refusal.message) == ("FILE_DAMAGED", True)
+
+
+def with_shared_texts(texts: list[str], cells: str, *, part: str = "xl/sharedStrings.xml") -> bytes:
+    """A workbook whose cells say `<v>number</v>` for a text that it keeps once."""
+    parts = unpacked(workbook([], raw_rows=cells))
+    kept = "".join(f"<si><t>{text}</t></si>" for text in texts)
+    parts[part] = f'<sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">{kept}</sst>'
+    return archive(parts)
+
+
+def cells_with(numbers: Iterable[object]) -> str:
+    return "".join(
+        f'<row r="{row}"><c r="A{row}" t="s"><v>{number}</v></c></row>' for row, number in enumerate(numbers, start=1)
+    )
+
+
+@pytest.mark.parametrize("part", ["xl/sharedStrings.xml", "XL/SHAREDSTRINGS.XML", "xl\\sharedStrings.xml"])
+@pytest.mark.parametrize("number", ["1", "+1", " 1 ", "0000000000001", "&#49;", "<![CDATA[1]]>"])
+def test_a_small_workbook_whose_cells_repeat_a_long_text_is_refused_before_it_is_read(part: str, number: str) -> None:
+    bomb = with_shared_texts(["a", "x" * 3_000_000], cells_with([number] * 100), part=part)
+
+    assert len(bomb) < 20_000
+    refusal = refused(bomb)
+    assert refusal.reason == "FILE_TOO_LARGE"
+    assert "text" in refusal.message
+
+
+def test_texts_that_are_repeated_within_reason_are_read() -> None:
+    """One long text does not make the many short ones heavy, and a number is no text."""
+    texts = ["b" * 9_000, "short"]
+    rows = cells_with(["0", *["1"] * 30_000])
+    numbers = '<row r="30002"><c r="A30002"><v>0</v></c></row>'
+
+    found = rows_of(with_shared_texts(texts, rows + numbers))
+
+    assert [len(found), found[0], found[1], found[-1]] == [30_002, [texts[0]], ["short"], [0]]
+
+
+def test_cells_that_claim_one_place_are_counted() -> None:
+    cells = '<row r="1">' + '<c r="A1"><v>1</v></c>' * 2_000 + "</row>"
+    assert refused(workbook([], raw_rows=cells), limits=Limits(area=1_000)).reason == "FILE_TOO_LARGE"
+
+
+def test_more_shared_texts_than_a_sheet_has_cells_are_refused() -> None:
+    book = with_shared_texts([""] * 2_000, cells_with(["0"]))
+    assert refused(book, limits=Limits(area=1_000)).reason == "FILE_TOO_LARGE"
+
+
+def test_markup_of_its_own_makes_a_workbook_damaged() -> None:
+    parts = unpacked(with_shared_texts(["a"], cells_with(["0"])))
+    parts["xl/sharedStrings.xml"] = '<!DOCTYPE sst [<!ENTITY a "aaaa">]>' + parts["xl/sharedStrings.xml"]
+    assert refused(archive(parts)).reason == "FILE_DAMAGED"
