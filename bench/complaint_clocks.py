@@ -47,8 +47,8 @@ WITH due AS MATERIALIZED (
     FROM gone WHERE c.complaint_id = gone.complaint_id AND c.kind = gone.clock AND c.round = gone.round
 ), written AS (
     INSERT INTO complaint_escalation
-        (complaint_id, store_id, clock, round, term, percent, target_role, due_time, fire_time)
-    SELECT complaint_id, 'bj-01', clock, round, 1, 75, 'ROLE_SALES_MANAGER', due_at, $2 FROM gone
+        (complaint_id, store_id, clock, round, term, percent, target_role, vacant_roles, due_time, fire_time)
+    SELECT complaint_id, 'bj-01', clock, round, 1, 75, 'ROLE_SALES_MANAGER', '{}', due_at, $2 FROM gone
 ), told AS (
     INSERT INTO outbox (id, key, subject, type, payload, create_time)
     SELECT uuidv7(), complaint_id::text, 'customer_care.v1.complaint.' || complaint_id || '.clock_fired', $4, $5, $2

@@ -19,7 +19,8 @@ from tools.demo import vehicle
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(280)]
 
 HEADERS = ("车架号", "品牌", "车系", "客户姓名", "手机号码", "交车时间", "销售顾问")
-ROWS = 3_000
+# Four batches.
+ROWS = 7_000
 BAD = 7
 # The confirmation is there and known to nobody; a batch is written and not committed; batches are committed and the
 # next has not begun; events are published and the outbox does not know it.

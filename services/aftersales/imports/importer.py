@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
-import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from aftersales.imports import rules, values
-from aftersales.vehicles.values import VisitKind
+from aftersales.imports.checkers import VisitChecker
+from aftersales.imports.values import unpack_visit
 from aftersales.visits import service
 from aftersales.visits.values import Draft as Visit
 from dealership.stores import get_store
 from kit.errors import DomainError
-from kit.imports.values import Draft, Remark, Row
+from kit.imports.values import Draft, Remark
 from kit.rpc.client import Peer
 
 CLOCK_SKEW: Final = timedelta(minutes=5)
@@ -52,37 +52,8 @@ class VisitImporter:
         return _remarks(drafts, await service.record_many(session, _visits(drafts), now))
 
 
-class VisitChecker:
-    """The rules of one file; `today` is the store's date."""
-
-    def __init__(self, store_id: str, today: date) -> None:
-        self._store_id = store_id
-        self._today = today
-
-    def check(self, row: Row) -> tuple[Draft | None, list[Remark]]:
-        """Decide about a row by itself."""
-        visit, remarks = rules.read(row, today=self._today)
-        if visit is None:
-            return None, remarks
-        return Draft(row.number, self._store_id, rules.key(visit), "", encode(visit)), remarks
-
-
-def encode(visit: Visit) -> bytes:
-    """Return a visit as it waits for its confirmation."""
-    return orjson.dumps(
-        (visit.vin, visit.visit_date, visit.odometer_km, visit.kind, visit.next_due_date, visit.next_due_km)
-    )
-
-
-def decode(payload: bytes) -> Visit:
-    """Return the visit that waited."""
-    vin, day, odometer_km, kind, next_due, next_due_km = orjson.loads(payload)
-    next_due_date = date.fromisoformat(next_due) if next_due else None
-    return Visit(vin, date.fromisoformat(day), odometer_km, VisitKind(kind), next_due_date, next_due_km)
-
-
 def _visits(drafts: Sequence[Draft]) -> list[tuple[str, Visit]]:
-    return [(draft.store_id, decode(draft.payload)) for draft in drafts]
+    return [(draft.store_id, unpack_visit(draft.payload)) for draft in drafts]
 
 
 def _remarks(drafts: Sequence[Draft], errors: Sequence[DomainError | None]) -> dict[int, Remark]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Final
 
+import orjson
+
 from aftersales.vehicles.values import VisitKind
+from aftersales.visits.values import Draft as Visit
 from kit.imports.values import Field, FieldKind
 
 VIN, VISIT_DATE, ODOMETER_KM, KIND = "vin", "visitDate", "odometerKm", "kind"
@@ -96,3 +100,17 @@ def spelled(text: str) -> str:
 
 KINDS: Final = {spelled(name): kind for kind, names in _NAMES.items() for name in (*names, kind.value)}
 """Kinds by what a cell may call them, as `spelled` writes it."""
+
+
+def pack_visit(visit: Visit) -> bytes:
+    """Return a visit as it waits for its confirmation."""
+    return orjson.dumps(
+        (visit.vin, visit.visit_date, visit.odometer_km, visit.kind, visit.next_due_date, visit.next_due_km)
+    )
+
+
+def unpack_visit(payload: bytes) -> Visit:
+    """Return the visit that waited."""
+    vin, day, odometer_km, kind, next_due, next_due_km = orjson.loads(payload)
+    next_due_date = date.fromisoformat(next_due) if next_due else None
+    return Visit(vin, date.fromisoformat(day), odometer_km, VisitKind(kind), next_due_date, next_due_km)

@@ -1,6 +1,6 @@
 """The dry run: every row of the file is read and checked, and the confirmed set is put aside (GRP-05).
 
-It reads in a thread, batch by batch, and each batch is one transaction, so that a large file neither fills the memory
+It reads batch by batch, and each batch is one transaction, so that a large file neither fills the memory
 nor holds up the event loop. It begins again from the start when its process ends; a check that was overtaken by
 another one notices by the number of its run.
 """
@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -25,17 +23,14 @@ from kit.db.engine import Database
 from kit.db.scope import Scope
 from kit.imports import storage
 from kit.imports.contract import column_mapping
-from kit.imports.importer import Checker, Importer
-from kit.imports.mapping import Columns, RowReader, find_columns
+from kit.imports.importer import Importer
 from kit.imports.model import ImportJob
-from kit.imports.normalising import text_of
-from kit.imports.reading.open import open_table
-from kit.imports.reading.source import SourceRow, Table
-from kit.imports.storage import Found, Said
-from kit.imports.values import UNCHANGED, FileRefusedError, Limits, Remark, Severity, State
+from kit.imports.readers import File, opened
+from kit.imports.rows import Batch, Head, Said, Task
+from kit.imports.storage import Found
+from kit.imports.values import UNCHANGED, FileRefusedError, Limits, Severity, State
 from kit.vault import Vault
 
-_SHOWN: Final = 80
 _LONGEST_HEADER: Final = 200
 _MOST_RUNS: Final = 10
 _SYSTEM: Final = Scope.system("imports: checking a file")
@@ -43,24 +38,6 @@ _SYSTEM: Final = Scope.system("imports: checking a file")
 
 class OvertakenError(Exception):
     """The import was cancelled, or another process checks it."""
-
-
-@dataclass(slots=True)
-class Batch:
-    """What was found out about some rows of a file, before anybody looks into the database."""
-
-    rows: int = 0
-    found: list[Found] = field(default_factory=list)
-    said: dict[int, list[Said]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A file that is being read."""
-
-    table: Table
-    columns: Columns
-    reader: RowReader
 
 
 class Check:
@@ -88,17 +65,19 @@ class Check:
             job, positions = await self._begin()
             async with self._database.transaction(_SYSTEM) as session:
                 checker = await self._importer.prepare(session, job.store_id, self._clock.now())
-            content = _Stored(self._database, self._vault, job, positions, asyncio.get_running_loop())
-            opened = await asyncio.to_thread(self._open, job, content)
-            await self._note_columns(opened)
-            # Reading the next batch meanwhile would be slower: the thread and the loop would fight for the interpreter.
-            while not stopping():
-                batch = await asyncio.to_thread(self._next, opened, checker, job)
-                if not batch.rows:
-                    await self._finish(opened)
-                    return
-                await self._keep(batch, opened)
-                failpoints.hit("import_checked")
+            mapping = column_mapping(pb.Mapping.FromString(job.mapping))
+            imports, fields = self._importer.imports, self._importer.fields
+            task = Task(imports, job.store_id, fields, mapping, checker, self._limits)
+            file = File(job.file_bytes, len(positions), lambda number: self._piece(positions[number]))
+            async with opened(task, file) as reader:
+                await self._note_columns(reader.head)
+                while not stopping():
+                    batch = await reader.next()
+                    if not batch.rows:
+                        await self._finish(reader.head)
+                        return
+                    await self._keep(batch, reader.head)
+                    failpoints.hit("import_checked")
         except FileRefusedError as refusal:
             await self._refuse(refusal)
 
@@ -117,54 +96,30 @@ class Check:
             await storage.forget(session, job.id, "import_batch", "import_key", "import_remark")
             return job, await storage.piece_positions(session, job.id)
 
-    def _open(self, job: ImportJob, content: _Stored) -> Opened:
-        mapping = column_mapping(pb.Mapping.FromString(job.mapping))
-        table = open_table(content, mapping.hints, self._limits)
-        columns = find_columns(table, self._importer.fields, mapping, job.store_id)
-        reader = RowReader(table, columns, self._importer.fields, mapping, job.store_id, self._limits)
-        return Opened(table, columns, reader)
+    async def _piece(self, position: int) -> bytes:
+        async with self._database.transaction(_SYSTEM, read_only=True) as session:
+            piece = await storage.read_piece(session, self._vault, self._id, position)
+        if piece is None:
+            raise OvertakenError
+        return piece
 
-    async def _note_columns(self, opened: Opened) -> None:
+    async def _note_columns(self, head: Head) -> None:
         async with self._database.transaction(_SYSTEM) as session:
             job = await self._locked(session)
             mapping = pb.Mapping.FromString(job.mapping)
-            for name, header in opened.columns.named().items():
+            for name, header in head.named.items():
                 if name not in mapping.columns:
                     mapping.columns[name] = header
             job.mapping = mapping.SerializeToString(deterministic=True)
-            job.recognised = {**opened.table.recognised, "headerRow": str(opened.columns.header_row)}
-            job.headers = [header[:_LONGEST_HEADER] for header in opened.columns.headers]
+            job.recognised = {**head.recognised, "headerRow": str(head.header_row)}
+            job.headers = [header[:_LONGEST_HEADER] for header in head.headers]
 
-    def _next(self, opened: Opened, checker: Checker, job: ImportJob) -> Batch:
-        """Read and check the next rows; in a thread."""
-        batch = Batch()
-        for source in islice(opened.columns.rows, self._limits.batch_rows):
-            batch.rows += 1
-            row, remarks = opened.reader.read(source)
-            if not _keeps_out(remarks):
-                draft, more = checker.check(row)
-                remarks += more
-                if not _keeps_out(more):
-                    if draft is None:
-                        raise TypeError(f"{type(checker).__name__} gave neither a draft nor a reason")
-                    if job.store_id and draft.store_id != job.store_id:
-                        raise ValueError("a store's file has rows of this store only")
-                    digest = storage.digest_of(self._vault, self._importer.imports, draft.store_id, row.values)
-                    batch.found.append(Found(draft, digest, sorted({one.reason for one in remarks})))
-            if remarks:
-                batch.said[row.number] = [self._said(opened, source, one) for one in remarks]
-        return batch
-
-    def _said(self, opened: Opened, source: SourceRow, remark: Remark) -> Said:
-        cell = text_of(opened.reader.cell_of(source, remark.field))[:_SHOWN]
-        return Said(source.number, remark, opened.reader.header_of(remark.field), cell)
-
-    async def _keep(self, batch: Batch, opened: Opened) -> None:
+    async def _keep(self, batch: Batch, head: Head) -> None:
         async with self._database.transaction(_SYSTEM) as session:
             job = await self._locked(session)
             if job.row_count + batch.rows > self._limits.rows:
                 raise FileRefusedError("ROWS_TOO_MANY", f"The file has more than {self._limits.rows} rows.")
-            found = await self._new(session, job, batch, opened)
+            found = await self._new(session, job, batch, head)
             said = [one for remarks in batch.said.values() for one in remarks]
             out = {one.row for one in said if one.remark.severity is Severity.REJECTED}
             job.row_count += batch.rows
@@ -175,7 +130,7 @@ class Check:
             warnings = {(one.row, one.remark.reason) for one in said if one.row not in out}
             job.rejected_by_reason = _counted(job.rejected_by_reason, Counter(reason for _, reason in rejections))
             job.warnings_by_reason = _counted(job.warnings_by_reason, Counter(reason for _, reason in warnings))
-            job.progress_percent = min(99, int(opened.table.progress() * 100))
+            job.progress_percent = min(99, int(batch.progress * 100))
             job.version += 1
             await storage.add_remarks(session, self._vault, job, self._within_limits(said))
             if found:
@@ -183,13 +138,16 @@ class Check:
                 sealed = await asyncio.to_thread(storage.pack, self._vault, job.id, self._number, found)
                 await storage.add_batch(session, job, self._number, found, sealed)
 
-    async def _new(self, session: AsyncSession, job: ImportJob, batch: Batch, opened: Opened) -> list[Found]:
+    async def _new(self, session: AsyncSession, job: ImportJob, batch: Batch, head: Head) -> list[Found]:
         """Those drafts that would be taken; of the others the batch says why not, and nothing of unchanged ones."""
-        if not batch.found:
+        if not batch.judged:
             return []
-        known = await storage.known(session, [one.digest for one in batch.found])
+        found = [
+            Found(draft, storage.digest_of(self._vault, content), reasons) for draft, content, reasons in batch.judged
+        ]
+        known = await storage.known(session, [one.digest for one in found])
         fresh = []
-        for one in batch.found:
+        for one in found:
             if one.digest in known:
                 batch.said.pop(one.draft.row, None)
             else:
@@ -199,7 +157,7 @@ class Check:
             if remark is UNCHANGED:
                 batch.said.pop(row, None)
                 continue
-            said = Said(row, remark, opened.reader.header_of(remark.field), "")
+            said = Said(row, remark, head.header_of(remark.field), "")
             batch.said.setdefault(row, []).append(said)
         fresh = [one for one in fresh if one.draft.row not in refused]
         first = await storage.add_keys(session, self._vault, job, fresh) if fresh else set()
@@ -216,13 +174,13 @@ class Check:
                 kept.append(one)
         return kept
 
-    async def _finish(self, opened: Opened) -> None:
+    async def _finish(self, head: Head) -> None:
         now = self._clock.now()
         async with self._database.transaction(_SYSTEM) as session:
             job = await self._locked(session)
             duplicate = self._importer.duplicate
             lost, warnings = await storage.decide_keys(
-                session, job, duplicate, opened.reader.header_of(duplicate.field), self._left[Severity.REJECTED]
+                session, job, duplicate, head.header_of(duplicate.field), self._left[Severity.REJECTED]
             )
             if lost:
                 job.taken -= lost
@@ -257,43 +215,6 @@ class Check:
         if job is None or job.state is not State.CHECKING or (self._run and job.run != self._run):
             raise OvertakenError
         return job
-
-
-class _Stored:
-    """A stored file, read in a thread while the event loop fetches its pieces."""
-
-    def __init__(
-        self,
-        database: Database,
-        vault: Vault,
-        job: ImportJob,
-        positions: Sequence[int],
-        loop: asyncio.AbstractEventLoop,
-    ) -> None:
-        self._database = database
-        self._vault = vault
-        self._id = job.id
-        self._positions = positions
-        self._loop = loop
-        self.size = job.file_bytes
-
-    def pieces(self) -> Iterator[bytes]:
-        for position in self._positions:
-            yield asyncio.run_coroutine_threadsafe(self._piece(position), self._loop).result()
-
-    async def _piece(self, position: int) -> bytes:
-        async with self._database.transaction(_SYSTEM, read_only=True) as session:
-            piece = await storage.read_piece(session, self._vault, self._id, position)
-        if piece is None:
-            raise OvertakenError
-        return piece
-
-
-def _keeps_out(remarks: Sequence[Remark]) -> bool:
-    for one in remarks:  # noqa: SIM110 - nearly always empty: a generator would cost more than the question
-        if one.severity is Severity.REJECTED:
-            return True
-    return False
 
 
 def _counted(before: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:

@@ -33,6 +33,8 @@ _LONGEST_MARK: Final = max(map(len, EMPTY_MARKS))
 _ERRORS: Final = frozenset({"#ref!", "#value!", "#div/0!", "#name?", "#num!", "#null!", "#spill!", "#calc!"})
 _TOO_NARROW: Final = re.compile(r"#{3,}")
 _GUARDED: Final = re.compile(r"'(?:\d|[0-9A-Z]{5,}$)", re.ASCII)
+# What `_unquoted` looks at; a text without any of them stays as it is.
+_QUOTES: Final = frozenset({"=", "'"})
 _SHORTENED: Final = re.compile(r"-?\d(?:\.\d+)?[Ee]\+\d{1,3}", re.ASCII)
 # As programs write a column of numbers; a shorter one may be a name, such as an engine's size.
 _WHOLE: Final = re.compile(r"(\d{7,15})\.0+", re.ASCII)
@@ -81,7 +83,9 @@ def converter(
         if isinstance(cell, str):
             if len(cell) > longest:
                 return None, rejected(field.name, "CELL_TOO_LONG", f"The cell has more than {longest} characters.")
-            text = _unquoted(text_of(cell))
+            text = text_of(cell)
+            if text[:1] in _QUOTES:
+                text = _unquoted(text)
         else:
             if has_days and isinstance(cell, int | float):
                 cell += dates.DAYS_TO_1904
@@ -125,10 +129,10 @@ def _reader(field: Field, date_order: DateOrder | None) -> Callable[[Cell, str],
 
 def _text(field: str, cell: Cell, text: str) -> Converted:
     if text.isascii():
-        if _SHORTENED.fullmatch(text):
+        if "+" in text and _SHORTENED.fullmatch(text):
             words = "A spreadsheet has shortened this number, and its last digits are lost: write it out as text."
             return None, warning(field, "NUMBER_SHORTENED", words)
-        whole = _WHOLE.fullmatch(text)
+        whole = _WHOLE.fullmatch(text) if "." in text else None
         return (whole[1] if whole else text), None
     if isinstance(cell, str) and any(mark in cell for mark in _MOJIBAKE):
         return text, warning(

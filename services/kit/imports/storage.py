@@ -6,8 +6,7 @@ Everything that may hold personal data is sealed, and gone when the import has e
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -16,8 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from kit.db.engine import raw_connection
 from kit.imports.model import ImportJob
-from kit.imports.values import Draft, Remark, Severity, Value
-from kit.vault import Vault
+from kit.imports.rows import Said
+from kit.imports.values import Draft, Remark, Severity
+from kit.vault import BLIND_BYTES, Vault
 
 CELL: Final = "import.cell"
 _DIGEST: Final = "import.row"
@@ -82,20 +82,9 @@ class Found(NamedTuple):
     warnings: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """A remark about a row with the header and the cell as they stand in the file."""
-
-    row: int
-    remark: Remark
-    header: str
-    cell: str
-
-
-def digest_of(vault: Vault, kind: str, store_id: str, values: Mapping[str, Value]) -> bytes:
+def digest_of(vault: Vault, content: str) -> bytes:
     """The digest by which the same row is known again in any later file; keyed, since its content is guessable."""
-    content = orjson.dumps(values, option=orjson.OPT_SORT_KEYS).decode()
-    return vault.blind(_DIGEST, f"{kind}\n{store_id}\n{content}")
+    return vault.blind(_DIGEST, content)
 
 
 async def read_piece(session: AsyncSession, vault: Vault, import_id: UUID, position: int) -> bytes | None:
@@ -227,12 +216,10 @@ async def count_remarks(session: AsyncSession, import_id: UUID, severity: Severi
 
 def pack(vault: Vault, import_id: UUID, number: int, found: Sequence[Found]) -> bytes:
     """A batch of the confirmed set, sealed; bound to its place, so that two cannot be exchanged."""
-    heads = [
-        (one.draft.row, one.draft.store_id, one.draft.key, one.draft.rank, one.digest.hex(), len(one.draft.payload))
-        for one in found
-    ]
+    heads = [(row, store_id, key, rank, len(payload)) for (row, store_id, key, rank, payload), _, _ in found]
     head = orjson.dumps(heads)
-    content = len(head).to_bytes(4) + head + b"".join(one.draft.payload for one in found)
+    digests, payloads = b"".join([one.digest for one in found]), b"".join([one.draft.payload for one in found])
+    content = len(head).to_bytes(4) + head + digests + payloads
     return vault.seal_bytes(_batch(import_id, number), zlib.compress(content, 1))
 
 
@@ -240,11 +227,12 @@ def unpack(vault: Vault, import_id: UUID, number: int, sealed: bytes) -> list[Fo
     """The drafts of a batch, without their warnings."""
     content = zlib.decompress(vault.open_bytes(_batch(import_id, number), sealed))
     end = 4 + int.from_bytes(content[:4])
+    heads = orjson.loads(content[4:end])
     found = []
-    place = end
-    for row, store_id, key, rank, digest, length in orjson.loads(content[4:end]):
+    place = end + BLIND_BYTES * len(heads)
+    for digest, (row, store_id, key, rank, length) in zip(range(end, place, BLIND_BYTES), heads, strict=True):
         draft = Draft(row, store_id, key, rank, content[place : place + length])
-        found.append(Found(draft, bytes.fromhex(digest), ()))
+        found.append(Found(draft, content[digest : digest + BLIND_BYTES], ()))
         place += length
     return found
 

@@ -23,7 +23,7 @@ from kit.db.scope import Scope
 from kit.imports import storage
 from kit.imports.importer import Importer
 from kit.imports.model import ImportJob
-from kit.imports.storage import Said
+from kit.imports.rows import Said
 from kit.imports.values import UNCHANGED, Limits, Remark, Severity, State
 from kit.vault import Vault
 

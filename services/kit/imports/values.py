@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 
 class FieldKind(Enum):
@@ -88,8 +88,7 @@ UNCHANGED: Final = warning("", "UNCHANGED", "is here already")
 Value = str | int | date | datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One row of data after mapping and normalising.
 
     Attributes:
@@ -106,8 +105,7 @@ class Row:
         return value if isinstance(value, str) else str(value)
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """A row that can be taken.
 
     Attributes:
@@ -153,6 +151,7 @@ class Limits:
         columns: columns of the table.
         cell_characters: length of one cell.
         remarks: remarks that are kept of each severity; they are counted exactly all the same.
+        apart_bytes: a larger file is read in a process of its own.
         batch_rows: rows that are checked, and taken over, at once.
         unconfirmed: how long a dry run waits for its confirmation.
         unfinished: how long a file that nobody goes on sending is kept.
@@ -165,7 +164,8 @@ class Limits:
     columns: int = 200
     cell_characters: int = 10_000
     remarks: int = 20_000
-    batch_rows: int = 1_000
+    apart_bytes: int = 1024 * 1024
+    batch_rows: int = 2_000
     unconfirmed: timedelta = timedelta(days=7)
     unfinished: timedelta = timedelta(days=1)
 
@@ -177,3 +177,7 @@ class FileRefusedError(Exception):
         self.reason = reason
         self.message = message
         super().__init__(f"{reason}: {message}")
+
+    def __reduce__(self) -> tuple[type[FileRefusedError], tuple[str, str]]:
+        """Let it be raised in another process than the one that found it out."""
+        return type(self), (self.reason, self.message)

@@ -90,9 +90,15 @@ def subject_for(message: Message, service: str | None = None) -> str:
     Characters of the id that NATS does not take in a subject are written as `=` and their code in hex, so that every
     id has one subject of its own.
     """
-    address = _address(message.DESCRIPTOR)
-    token = subject_token(str(getattr(message, address.id_field)))
-    return f"{service_of(message) or service or ''}.v1.{address.aggregate}.{token}.{address.verb}"
+    id_field, owner, aggregate, verb = _subject(message.DESCRIPTOR)
+    return f"{owner or service or ''}.v1.{aggregate}.{subject_token(str(getattr(message, id_field)))}.{verb}"
+
+
+@cache
+def _subject(descriptor: Descriptor) -> tuple[str, str | None, str, str]:
+    address = _address(descriptor)
+    owner = _OWNED.match(descriptor.full_name)
+    return address.id_field, owner[1] if owner else None, address.aggregate, address.verb
 
 
 def subject_filter(message_class: type[Message], service: str) -> str:

@@ -72,9 +72,9 @@ async def add_many(session: AsyncSession, messages: Sequence[tuple[Message, str]
     await _write_waiting(session)
     trace = _trace()
     ids = new_ids(len(messages), now)
-    told = [_Told.of(one, *message, trace, now) for one, message in zip(ids, messages, strict=True)]
+    told = [_Told.of(one, message, key, trace, now) for one, (message, key) in zip(ids, messages, strict=True)]
     await _write(session, told)
-    return [one.id for one in told]
+    return ids
 
 
 class _Told(NamedTuple):

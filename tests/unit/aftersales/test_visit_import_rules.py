@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aftersales.imports import rules
-from aftersales.imports.importer import VisitChecker, VisitImporter, decode
-from aftersales.imports.values import FIELDS, KINDS
+from aftersales.imports.checkers import VisitChecker
+from aftersales.imports.importer import VisitImporter
+from aftersales.imports.values import FIELDS, KINDS, unpack_visit
 from aftersales.vehicles.rules import readings
 from aftersales.vehicles.values import Service, VisitKind
 from aftersales.visits import rules as visit_rules
@@ -130,7 +131,7 @@ def test_a_visit_waits_as_the_same_visit() -> None:
 
     assert draft is not None
     assert (draft.row, draft.store_id, draft.key) == (7, STORE, f"{vin_of(1)} 2026-05-13 FIRST_SERVICE")
-    assert decode(draft.payload) == rules.read(source, today=TODAY)[0]
+    assert unpack_visit(draft.payload) == rules.read(source, today=TODAY)[0]
 
 
 def test_no_two_fields_share_a_header() -> None:

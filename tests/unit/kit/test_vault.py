@@ -1,5 +1,6 @@
 """Sealed columns and blind indexes."""
 
+import hmac
 import json
 import stat
 from pathlib import Path
@@ -75,6 +76,13 @@ def test_after_a_key_change_old_values_open_and_ask_to_be_sealed_again(vault: Va
     assert not changed.needs_reseal(fresh)
     with pytest.raises(VaultError, match="no vault key of version 2"):
         vault.open("customer.phone", fresh)
+
+
+@given(st.binary(min_size=32, max_size=32), st.text())
+def test_the_blind_index_is_a_plain_hmac_that_other_programs_can_compute(key: bytes, text: str) -> None:
+    made = Vault({1: OLD}, active=1, blind_key=key).blind("customer.phone", text)
+
+    assert made == hmac.digest(key, b"customer.phone\0" + text.encode(), "sha256")[:16]
 
 
 def test_the_blind_index_finds_the_same_text_only_and_survives_a_key_change(vault: Vault) -> None:
