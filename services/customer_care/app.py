@@ -32,7 +32,7 @@ from customer_care.surveys.rpc import SurveyEdge
 from customer_care.surveys.service import Surveys
 from dealerloop.customer_care.events.v1 import projections_pb2
 from dealerloop.customer_care.v1 import cadences_pb2, complaints_pb2, follow_ups_pb2, surveys_pb2
-from dealership import stores
+from dealership import staff, stores
 from dealership.roles import GRANTS
 from kit.db.scope import Scope
 from kit.messaging.subscription import Subscription
@@ -59,7 +59,7 @@ def build(ctx: KitContext) -> Service:
     contact_book = ContactBook(ctx.vault, contacts)
     follow_ups = FollowUps(cadences, contact_book, store_cache, ctx.vault)
     policy = _policy(settings)
-    complaints = Complaints(contact_book, store_cache, ctx.vault, policy)
+    complaints = Complaints(contact_book, store_cache, ctx.vault, policy, gateway=gateway)
     cases = Cases(complaints, _thresholds(settings), settings.case_language)
     surveys = Surveys(questionnaires, follow_ups, cases, store_cache, links, ctx.vault)
     handlers = CarePlanHandlers(care_plans)
@@ -93,6 +93,7 @@ def build(ctx: KitContext) -> Service:
         streams=[CARE],
         subscriptions=[
             stores.subscription(ctx.database, gateway),
+            staff.subscription(ctx.database, gateway),
             Subscription(
                 name=DELIVERIES,
                 stream=SALES.name,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import phonenumbers
 from phonenumbers import PhoneMetadata
@@ -41,8 +40,7 @@ class InvalidPhone(InvalidArgument):
     reason = "PHONE_INVALID"
 
 
-@dataclass(frozen=True, slots=True)
-class Phone:
+class Phone(NamedTuple):
     """A number; `e164` is E.164 when verified, else just the digits as they were given."""
 
     e164: str
@@ -55,7 +53,7 @@ def parse(text: str, region: str = DEFAULT_REGION, *, field: str = "phone", allo
     Raises InvalidPhone with rule PHONE_INVALID on `field`. With `allow_doubtful` (imports of old lists, GRP-05) a
     text that holds between 5 and 15 digits is kept unverified instead.
     """
-    plain = unicodedata.normalize("NFKC", text).strip()
+    plain = (text if text.isascii() else unicodedata.normalize("NFKC", text)).strip()
     if region == DEFAULT_REGION and _MOBILE.fullmatch(plain):
         # Nearly every number of a list; all the ways of writing one take the library twenty times as long.
         return Phone(_CHINA + plain, verified=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
@@ -11,34 +11,22 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from google.protobuf import json_format
-from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dealerloop.gateway.events.v1 import events_pb2
 from dealerloop.gateway.v1 import organisation_pb2
 from dealership.calendar import BusinessCalendar, Opening, from_message
-from kit.db.model import NAMING, Base
-from kit.db.scope import Scope
+from dealership.directory import DirectoryTable, Projection
 from kit.errors import NotFound
 from kit.log import log
-from kit.messaging.subscription import OnRewind, Subscription
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from kit.db.engine import Database
-    from kit.messaging.subscription import Batch
     from kit.rpc.client import Peer
 
-DIRECTORY: Final = "DIRECTORY"
-GATEWAY: Final = "gateway"
-NAME: Final = "stores"
 TABLE: Final = "store"
-_GET: Final = "dealerloop.gateway.v1.OrganisationService/GetStoreForProjection"
-_LIST: Final = "dealerloop.gateway.v1.OrganisationService/ListStoresForProjection"
-_GET_SECONDS: Final = 3.0
-_LIST_SECONDS: Final = 60.0
-_COLUMNS: Final = ("store_id", "version", "display_name", "region_id", "time_zone", "calendar")
 
 
 class StoreUnknown(NotFound):
@@ -47,14 +35,7 @@ class StoreUnknown(NotFound):
     reason = "STORE_UNKNOWN"
 
 
-class _Directory(Base):
-    """A metadata of its own, so that a service may have more tables than this one in its registry."""
-
-    __abstract__ = True
-    metadata = sa.MetaData(naming_convention=NAMING)
-
-
-class StoreProjection(_Directory):
+class StoreProjection(DirectoryTable):
     """What a service keeps of a store; a configuration row, readable in every scope."""
 
     __tablename__ = TABLE
@@ -127,84 +108,7 @@ async def get_stores(session: AsyncSession, peer: Peer, store_ids: Collection[st
     query = sa.select(StoreProjection).where(StoreProjection.store_id.in_(sorted(set(store_ids))))
     stores = {row.store_id: _store(row) for row in (await session.scalars(query)).all()}
     missing = [store_id for store_id in dict.fromkeys(store_ids) if store_id not in stores]
-    for store_id in missing:
-        facts = await _ask(peer, store_id)
-        stores[store_id] = store_of(facts)
-        if await _writable(session):
-            await save(session, [facts])
-    return stores
-
-
-async def save(session: AsyncSession, facts: Iterable[organisation_pb2.StoreFacts]) -> None:
-    """Keep the newest version of each of these stores; older ones than what is here change nothing."""
-    newest: dict[str, organisation_pb2.StoreFacts] = {}
-    for store in facts:
-        known = newest.get(store.store_id)
-        if known is None or store.version > known.version:
-            newest[store.store_id] = store
-    if not newest:
-        return
-    # Sorted, so that two transactions take the row locks in the same order.
-    rows = [_row(newest[store_id]) for store_id in sorted(newest)]
-    statement = insert(StoreProjection).values(rows)
-    changes = {column: statement.excluded[column] for column in _COLUMNS[1:]}
-    newer = statement.excluded.version > StoreProjection.version
-    await session.execute(statement.on_conflict_do_update(index_elements=["store_id"], set_=changes, where=newer))
-
-
-async def handle(batch: Batch) -> None:
-    """Take StoreChanged events into the projection, in any order and however often."""
-    changes = [event.message for event in batch.events if isinstance(event.message, events_pb2.StoreChanged)]
-    await save(batch.session, [change.store for change in changes])
-
-
-def subscription(database: Database, gateway: Peer) -> Subscription:
-    """Return the subscription that keeps the projection current, also after the gateway was restored from a backup."""
-    return Subscription(
-        name=NAME,
-        stream=DIRECTORY,
-        events=(events_pb2.StoreChanged,),
-        handle=handle,
-        source_service=GATEWAY,
-        on_rewind=on_rewind(database, gateway),
-    )
-
-
-async def rebuild(session: AsyncSession, peer: Peer) -> int:
-    """Build the projection from nothing with the gateway's snapshot; returns how many stores there are.
-
-    What is here is replaced whatever its version: a gateway that was restored from a backup counts from an older one.
-    """
-    request = organisation_pb2.ListStoresForProjectionRequest()
-    stores = peer.stream(_LIST, request, organisation_pb2.StoreFacts, timeout=_LIST_SECONDS)
-    facts = [store async for store in stores]
-    await session.execute(sa.delete(StoreProjection))
-    await save(session, facts)
-    return len(facts)
-
-
-def on_rewind(database: Database, peer: Peer) -> OnRewind:
-    """Return the hook that reconciles the projection when the gateway was restored from a backup."""
-
-    async def reconcile(_source: str, _old: int, _new: int) -> None:
-        async with database.transaction(Scope.system("store directory")) as session:
-            await rebuild(session, peer)
-
-    return reconcile
-
-
-async def _ask(peer: Peer, store_id: str) -> organisation_pb2.StoreFacts:
-    request = organisation_pb2.GetStoreForProjectionRequest(store_id=store_id)
-    try:
-        return await peer.call(_GET, request, organisation_pb2.StoreFacts, timeout=_GET_SECONDS)
-    except NotFound as error:
-        raise StoreUnknown("there is no such store", metadata={"store": store_id}) from error
-
-
-async def _writable(session: AsyncSession) -> bool:
-    # A read-only call may miss the projection too; it answers without keeping what it learnt.
-    answer = await session.execute(sa.text("select current_setting('transaction_read_only') = 'off'"))
-    return bool(answer.scalar_one())
+    return stores | {one.store_id: store_of(one) for one in await PROJECTION.read_through(session, peer, missing)}
 
 
 def _store(row: StoreProjection) -> Store:
@@ -217,6 +121,34 @@ def _store(row: StoreProjection) -> Store:
 
 
 def _row(facts: organisation_pb2.StoreFacts) -> dict[str, Any]:
-    calendar = json_format.MessageToDict(facts.calendar, preserving_proto_field_name=True)
-    values = (facts.store_id, facts.version, facts.display_name, facts.region_id, facts.time_zone, calendar)
-    return dict(zip(_COLUMNS, values, strict=True))
+    return {
+        "store_id": facts.store_id,
+        "version": facts.version,
+        "display_name": facts.display_name,
+        "region_id": facts.region_id,
+        "time_zone": facts.time_zone,
+        "calendar": json_format.MessageToDict(facts.calendar, preserving_proto_field_name=True),
+    }
+
+
+def _unknown(store_id: str) -> StoreUnknown:
+    return StoreUnknown("there is no such store", metadata={"store": store_id})
+
+
+PROJECTION: Final = Projection(
+    name="stores",
+    table=StoreProjection,
+    key="store_id",
+    facts=organisation_pb2.StoreFacts,
+    event=events_pb2.StoreChanged,
+    told_in="store",
+    row=_row,
+    ask_one=("GetStoreForProjection", organisation_pb2.GetStoreForProjectionRequest),
+    ask_all=("ListStoresForProjection", organisation_pb2.ListStoresForProjectionRequest),
+    unknown=_unknown,
+)
+save = PROJECTION.save
+handle = PROJECTION.handle
+subscription = PROJECTION.subscription
+rebuild = PROJECTION.rebuild
+on_rewind = PROJECTION.on_rewind

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from operator import mul
 from typing import Final
 
 from kit.errors import FieldViolation, InvalidArgument
@@ -19,6 +21,8 @@ _VALUES: Final = {
     "R": 9,
     **dict(zip("STUVWXYZ", range(2, 10), strict=True)),
 }
+_PLAIN: Final = re.compile(r"[A-HJ-NPR-Z0-9]{17}")
+_REMAINDERS: Final = "0123456789X"
 _WEIGHTS: Final = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
 # Full-width forms and small letters have one meaning each; other look-alikes are left for the check of characters.
 _FULL_WIDTH: Final = {0xFEE0 + code: chr(code).upper() for code in range(0x21, 0x7F)}
@@ -46,12 +50,8 @@ def parse(text: str, *, field: str = "vin") -> tuple[str, list[str]]:
     The only warning is `VIN_CHECK_DIGIT`. Raises InvalidVin with rule VIN_LENGTH, VIN_CHARACTERS or
     VIN_CHECK_DIGIT on `field` (domain section 9).
     """
-    vin = normalise(text)
-    if len(vin) != LENGTH:
-        raise _refused(field, "VIN_LENGTH", f"a VIN has {LENGTH} characters, this one has {len(vin)}")
-    foreign = sorted({character for character in vin if character not in _VALUES})
-    if foreign:
-        raise _refused(field, "VIN_CHARACTERS", f"not allowed in a VIN: {' '.join(foreign)} (I, O and Q never are)")
+    # Nearly every one stands there in its one spelling.
+    vin = text if _PLAIN.fullmatch(text) else _respelt(text, field)
     if vin[CHECK_POSITION] == check_digit(vin):
         return vin, []
     if vin[0] in _BINDING:
@@ -66,8 +66,7 @@ def normalise(text: str) -> str:
 
 def check_digit(vin: str) -> str:
     """Return what the 9th character of these 17 should be: `0`-`9` or `X`."""
-    remainder = sum(_VALUES[character] * weight for character, weight in zip(vin, _WEIGHTS, strict=True)) % 11
-    return "X" if remainder == 10 else str(remainder)  # noqa: PLR2004 - the remainder that has no digit
+    return _REMAINDERS[sum(map(mul, map(_VALUES.__getitem__, vin), _WEIGHTS)) % 11]
 
 
 def model_year(vin: str, *, latest: int) -> int | None:
@@ -79,6 +78,16 @@ def model_year(vin: str, *, latest: int) -> int | None:
     if first is None or first > latest:
         return None
     return latest - (latest - first) % _MODEL_YEAR_CYCLE
+
+
+def _respelt(text: str, field: str) -> str:
+    vin = normalise(text)
+    if len(vin) != LENGTH:
+        raise _refused(field, "VIN_LENGTH", f"a VIN has {LENGTH} characters, this one has {len(vin)}")
+    foreign = sorted({character for character in vin if character not in _VALUES})
+    if foreign:
+        raise _refused(field, "VIN_CHARACTERS", f"not allowed in a VIN: {' '.join(foreign)} (I, O and Q never are)")
+    return vin
 
 
 def _refused(field: str, rule: str, description: str) -> InvalidVin:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from dealership.stores import DIRECTORY as DIRECTORY_NAME
+from dealership.directory import DIRECTORY as DIRECTORY_NAME
 from kit.messaging.streams import StreamSpec
 
 DIRECTORY: Final = StreamSpec(name=DIRECTORY_NAME, service="gateway")

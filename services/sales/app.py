@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dealerloop.sales.v1 import corrections_pb2, customers_pb2, deliveries_pb2, handovers_pb2, imports_pb2
+from dealership import staff
 from dealership.roles import GRANTS
 from kit.imports.rpc import ImportEdge
 from kit.imports.runner import ImportRunner
@@ -56,6 +57,7 @@ def build(ctx: KitContext) -> Service:
         streams=[SALES],
         subscriptions=[
             stores_subscription(ctx.database, gateway, cut_offs, ctx.clock),
+            staff.subscription(ctx.database, gateway),
             # Nothing to reconcile when customer care was restored from a backup: what it asked for is work to be done
             # here, which its memory does not undo, and requests are told apart by their time, not by a version.
             Subscription(

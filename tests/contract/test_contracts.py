@@ -48,6 +48,7 @@ PERSONAL = {
 # What is called so and is no person's; each of them looked at by a human.
 NOT_PERSONAL = {
     "dealerloop.gateway.v1.StoreFacts.display_name",  # the store's
+    "dealerloop.gateway.v1.StaffFacts.display_name",  # a colleague's at work, as lists name him; no customer's
     "dealerloop.gateway.v1.Calendar.name",  # a resource name
     "dealerloop.aftersales.events.v1.FirstServiceChanged.first_service",  # a date of the vehicle
 }

@@ -18,6 +18,7 @@ from kit.db.scope import Scope
 from kit.timers import TimerWorker
 from tests.support.deliveries import NOW, OTHER_STORE, STORE, vin_of
 from tests.support.one_service import OneService
+from tests.support.people import everybody
 from tests.support.postgres import Cloner, DatabaseUrls
 
 R = TypeVar("R", bound=Message)
@@ -27,7 +28,7 @@ QUALITY = "ROLE_GROUP_QUALITY_MANAGER"
 
 
 class CareDesk(OneService):
-    """Customer care alone, knowing two stores that are open from 08:30 to 20:00 every day."""
+    """Customer care alone, knowing the people of two stores that are open from 08:30 to 20:00 every day."""
 
     urls: DatabaseUrls
 
@@ -35,6 +36,7 @@ class CareDesk(OneService):
         """Serve."""
         await self.start()
         await self.know(STORE, OTHER_STORE)
+        await self.know_people(*everybody(STORE, OTHER_STORE))
         return self
 
     async def know(self, *store_ids: str, version: int = 1) -> None:

@@ -40,6 +40,10 @@ class Group:
                 "general_manager",
             )
         }
+        # A list is checked against the people of whom sales has heard.
+        person = self.consultant().rpartition("/")[2]
+        heard = f"select 1 from staff where staff_id = '{person}'"
+        stack.wait_for("the consultant", lambda: bool(stack.rows("sales", heard)))
 
     def hire(self, role: str) -> httpx.Client:
         """An account with one role in the store, signed in."""

@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from sqlalchemy import event
 
 from dealerloop.gateway.v1 import organisation_pb2
-from dealership import stores
+from dealership import staff, stores
 from kit.clock import ManualClock
 from kit.db.engine import raw_connection
 from kit.db.scope import Scope
@@ -26,6 +26,7 @@ from kit.rpc.principal import Assignment
 from kit.rpc.server import RpcServer
 from kit.rpc.tokens import TokenSigner
 from kit.service.context import KitContext
+from tests.support.people import everybody
 from tests.support.postgres import DatabaseUrls
 
 SERVICES = ("sales", "customer_care", "aftersales", "scoring", "gateway")
@@ -53,7 +54,7 @@ class OneService:
         self._gateway = TokenSigner("gateway", load_signing_key(keys, "gateway"), self.clock)
 
     async def start(self, *store_ids: str) -> OneService:
-        """Serve, knowing these stores (all in Shanghai's time zone)."""
+        """Serve, knowing these stores (all in Shanghai's time zone) and, where it keeps them, their people."""
         self.context = await KitContext.open(self.settings, self.name, clock=self.clock)
         self.database = self.context.database
         self.service = importlib.import_module(f"{self.name}.app").build(self.context)
@@ -63,6 +64,7 @@ class OneService:
                 for one in store_ids
             ]
             await stores.save(session, facts)
+        await self.know_people(*everybody(*store_ids))
         self.server = RpcServer(
             self.service.rpcs,
             database=self.database,
@@ -74,6 +76,12 @@ class OneService:
         port = await self.server.start()
         self.peer = Peer(f"127.0.0.1:{port}", self._gateway, service=self.name)
         return self
+
+    async def know_people(self, *facts: organisation_pb2.StaffFacts) -> None:
+        """Put people into the directory, if this service keeps one."""
+        if any(one.name == staff.PROJECTION.name for one in self.service.subscriptions):
+            async with self.database.transaction(Scope.system("test")) as session:
+                await staff.save(session, facts)
 
     async def stop(self) -> None:
         """Close everything."""

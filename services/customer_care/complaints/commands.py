@@ -193,3 +193,14 @@ Command: TypeAlias = (
     | Resume
     | Reopen
 )
+
+
+def named_in(command: Command) -> Mapping[str, str]:
+    """Return the people whom it names, by the field of the request: their ids."""
+    match command:
+        case Review() if command.checker_id:
+            return {"checker": command.checker_id}
+        case Dispatch():
+            return {"responsible": command.responsible_id}
+        case _:
+            return _NOTHING

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, Protocol, assert_never
 
@@ -23,6 +24,8 @@ from kit.errors import PermissionDenied
 _ANYBODY: Final = frozenset({Verb.OPEN, Verb.RECORD_CONTACT, Verb.ARCHIVE, Verb.REOPEN})
 _GENERAL_MANAGER: Final = frozenset({Verb.REVIEW, Verb.SIGN, Verb.EXTEND})
 _DEPARTMENT: Final = frozenset({Verb.DISPATCH, Verb.RETURN})
+# To whom it goes when nobody holds the role that was meant.
+_UPWARDS: Final = (CARE_MANAGER, GENERAL_MANAGER, QUALITY_MANAGER)
 _PAUSES: Final = frozenset({Verb.PAUSE, Verb.RESUME})
 
 
@@ -114,6 +117,19 @@ def told(form: Standing, kind: ClockKind, percent: int, policy: Policy) -> str:
             return QUALITY_MANAGER
         case _:
             assert_never(link)
+
+
+def reached(role: str, held: Collection[str]) -> tuple[str, tuple[str, ...]]:
+    """Return the role that hears in place of `role`, and the vacant ones before it: one level up until somebody does.
+
+    `held` are the roles that somebody holds for the store. Where nobody is found at all it stays with the one that was
+    meant: nobody is served better by it (CMP-11).
+    """
+    way = _UPWARDS[_UPWARDS.index(role) :] if role in _UPWARDS else (role, *_UPWARDS)
+    for level, one in enumerate(way):
+        if one in held:
+            return one, way[:level]
+    return role, ()
 
 
 def _acting(form: Standing, kind: ClockKind) -> str:

@@ -120,7 +120,10 @@ class ComplaintClock(Base):
 
 
 class ComplaintEscalation(Base):
-    """One threshold of a clock that was passed, and who was told; never changed (CMP-11)."""
+    """One threshold of a clock that was passed, and who was told; never changed (CMP-11).
+
+    `vacant_roles` were to be told before `target_role`, the lowest first: nobody held them for the store.
+    """
 
     __tablename__ = "complaint_escalation"
 
@@ -131,5 +134,6 @@ class ComplaintEscalation(Base):
     percent: Mapped[int] = mapped_column(Integer, primary_key=True)
     store_id: Mapped[str]
     target_role: Mapped[str]
+    vacant_roles: Mapped[list[str]]
     due_time: Mapped[datetime]
     fire_time: Mapped[datetime]

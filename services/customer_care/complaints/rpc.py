@@ -29,6 +29,7 @@ from customer_care.complaints.values import Actor, Channel, Department, Kind, Le
 from customer_care.resources import delivery_filter
 from dealerloop.customer_care.v1 import complaints_pb2 as pb
 from dealership import vin
+from dealership.people import of_other_store
 from kit.errors import invalid
 from kit.rpc import names
 from kit.rpc.carry import carry, values
@@ -186,7 +187,7 @@ def _id(name: str, pattern: str, field: str, store_id: str, unknown: str) -> UUI
 def _staff(name: str, store_id: str, field: str) -> str:
     parts = names.parse(name, STAFF, field=field)
     if parts["store"] != store_id:
-        raise invalid(field, "STAFF_NAME", "must be somebody of the store of the complaint")
+        raise of_other_store(field)
     return parts["staff"]
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from customer_care.complaints import events, intake, records, rules, timing
 from customer_care.complaints.clocks import Hours
-from customer_care.complaints.commands import Archive, Command, Pause, Resume, Return, SetOpinion
+from customer_care.complaints.commands import Archive, Command, Pause, Resume, Return, SetOpinion, named_in
 from customer_care.complaints.form import Form
 from customer_care.complaints.intake import Filled
 from customer_care.complaints.model import (
@@ -38,12 +38,14 @@ from customer_care.complaints.rules import Circumstances
 from customer_care.complaints.values import CLOSED, Actor, Department, Level, Opening, Step, Verb
 from customer_care.contacts.service import ContactBook, ContactUnknown, ContactView
 from customer_care.stores import StoreCache
+from dealership import staff
 from dealership.phone import mask_name, mask_phone
 from kit.db.etag import check_etag
 from kit.db.paging import decode_token, encode_token, keyset, page_size, query_hash, split
 from kit.errors import NotFound
 from kit.ids import floor_id, new_id
 from kit.messaging import outbox
+from kit.rpc.client import Peer
 from kit.vault import Vault
 
 _LARGEST_PAGE: Final = 200
@@ -84,11 +86,14 @@ class ComplaintView(NamedTuple):
 class Complaints:
     """The use cases of complaints; every answer costs a fixed number of queries."""
 
-    def __init__(self, contacts: ContactBook, stores: StoreCache, vault: Vault, policy: Policy) -> None:
+    def __init__(
+        self, contacts: ContactBook, stores: StoreCache, vault: Vault, policy: Policy, *, gateway: Peer
+    ) -> None:
         self._contacts = contacts
         self._stores = stores
         self._vault = vault
         self._policy = policy
+        self._gateway = gateway
 
     async def create(
         self, session: AsyncSession, store_id: str, filled: Filled, actor: str, now: datetime
@@ -138,7 +143,8 @@ class Complaints:
     ) -> ComplaintView:
         """Do this with the complaint `key` (store, id), one after the other with whoever else does something.
 
-        Raises ComplaintNotFound, StaleEtag, and what `rules.act` raises.
+        Raises ComplaintNotFound, StaleEtag, what `rules.act` raises, and for a person whom it names what
+        `staff.require` raises.
         """
         query = select(Complaint).where(Complaint.id == key[1], Complaint.store_id == key[0]).with_for_update()
         complaint = (await session.scalars(query)).one_or_none()
@@ -150,6 +156,7 @@ class Complaints:
         [record] = await records.read(session, [complaint])
         before = record.form
         after = rules.act(before, command, actor, at)
+        await self._check_people(session, complaint.store_id, command)
         rounds = records.write(session, record, after)
         self._keep_texts(complaint, rounds[before.round.number], command)
         complaint.version += 1
@@ -201,6 +208,11 @@ class Complaints:
     def text(self, purpose: str, sealed: bytes | None) -> str:
         """Return a text in the clear; empty when there is none."""
         return self._vault.open(purpose, sealed) if sealed else ""
+
+    async def _check_people(self, session: AsyncSession, store_id: str, command: Command) -> None:
+        for field, staff_id in named_in(command).items():
+            store = await self._stores.get(session, store_id)
+            await staff.require(session, self._gateway, staff_id, store=store, field=field)
 
     async def _circumstances(self, session: AsyncSession, store_id: str, now: datetime) -> Circumstances:
         store = await self._stores.get(session, store_id)

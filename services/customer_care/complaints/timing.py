@@ -19,6 +19,7 @@ from customer_care.complaints.records import CLOCK_COLUMNS
 from customer_care.complaints.values import ClockKind, Department, Step
 from customer_care.stores import StoreCache
 from dealerloop.customer_care.events.v1 import events_pb2
+from dealership import staff
 from dealership.stores import Store
 from kit import timers
 from kit.db.engine import raw_connection
@@ -30,15 +31,17 @@ _BUSY: Final = timedelta(seconds=2)
 _WRITE: Final = """
 WITH passed AS (
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::integer[], $5::integer[], $6::integer[], $7::text[],
-                         $8::timestamptz[], $9::timestamptz[])
-        AS p (complaint_id, store_id, kind, round, term, percent, target_role, due_time, clock_due_time)
+                         $8::text[], $9::timestamptz[], $10::timestamptz[])
+        AS p (complaint_id, store_id, kind, round, term, percent, target_role, vacant_roles, due_time, clock_due_time)
 ), moved AS (
     UPDATE complaint_clock c SET percent = p.percent, due_time = p.clock_due_time
     FROM passed p WHERE c.complaint_id = p.complaint_id AND c.kind = p.kind AND c.round = p.round
 )
 INSERT INTO complaint_escalation
-    (complaint_id, store_id, clock, round, term, percent, target_role, due_time, fire_time)
-SELECT complaint_id, store_id, kind, round, term, percent, target_role, due_time, $10::timestamptz FROM passed
+    (complaint_id, store_id, clock, round, term, percent, target_role, vacant_roles, due_time, fire_time)
+SELECT complaint_id, store_id, kind, round, term, percent, target_role, string_to_array(vacant_roles, ','), due_time,
+       $11::timestamptz
+FROM passed
 """
 
 
@@ -70,6 +73,13 @@ class _Standing(NamedTuple):
     checker_id: str
 
 
+class _Place(NamedTuple):
+    """What counts of the store: its hours, and the roles that somebody holds for it."""
+
+    hours: Hours
+    held: frozenset[str]
+
+
 class _Passed(NamedTuple):
     """One threshold that was passed, in the order of the statement."""
 
@@ -80,6 +90,8 @@ class _Passed(NamedTuple):
     term: int
     percent: int
     target_role: str
+    # An array of arrays must be a rectangle, so the roles travel as one text.
+    vacant_roles: str
     due_time: datetime
     clock_due_time: datetime
 
@@ -121,6 +133,7 @@ class ClockTimers:
         keys = [ClockKey.parse(item.key) for item in firing.items]
         complaints = await _locked(firing.session, {key.complaint_id for key in keys})
         stores = await self._stores.get_many(firing.session, {one.store_id for one in complaints.values()})
+        held = await staff.roles_held(firing.session, stores.values())
         running = await _running(firing.session, [key for key in keys if key.complaint_id in complaints])
         passed: list[_Passed] = []
         later: list[tuple[str, datetime]] = []
@@ -131,8 +144,8 @@ class ClockTimers:
                 continue
             if clock is None:
                 continue
-            hours = _hours(stores[complaint.store_id])
-            one, next_time = self._look(complaint, clock, firing.now, hours)
+            place = _Place(_hours(stores[complaint.store_id]), held[complaint.store_id])
+            one, next_time = self._look(complaint, clock, firing.now, place)
             if one is not None:
                 passed.append(one)
             if next_time is not None:
@@ -141,12 +154,15 @@ class ClockTimers:
         await timers.schedule_many(firing.session, CLOCK, later)
 
     def _look(
-        self, complaint: _Standing, clock: Clock, now: datetime, hours: Hours
+        self, complaint: _Standing, clock: Clock, now: datetime, place: _Place
     ) -> tuple[_Passed | None, datetime | None]:
         """Return what the clock has passed, one threshold at a time, and when it is to be looked at next."""
+        hours = place.hours
         due = clocks.next_firing(clock, policy=self._policy, hours=hours)
         if due is None or due.at > now:
             return None, due.at if due is not None else None
+        meant = entitlement.told(complaint, clock.kind, due.percent, self._policy)
+        target_role, vacant_roles = entitlement.reached(meant, place.held)
         passed = _Passed(
             complaint.id,
             complaint.store_id,
@@ -154,7 +170,8 @@ class ClockTimers:
             clock.round,
             clock.term,
             due.percent,
-            entitlement.told(complaint, clock.kind, due.percent, self._policy),
+            target_role,
+            ",".join(vacant_roles),
             due.at,
             clocks.moment(clock, BREACH, hours),
         )

@@ -20,10 +20,10 @@ from gateway.identity import passwords
 from gateway.identity.model import FailedSignIn
 from gateway.identity.rules import Failures, LockPolicy, after_failure, assignments, locked_for, regions_in
 from gateway.organisation import rules as organisation
+from gateway.organisation import staff as directory
 from gateway.organisation import stores
 from gateway.organisation.model import Staff, StoredRole
 from gateway.organisation.reach import whole_group
-from gateway.organisation.staff import stored_roles
 from kit.clock import Clock
 from kit.db.engine import Database
 from kit.db.scope import Scope
@@ -156,7 +156,10 @@ class Accounts:
             if not password:
                 log.warning("first_administrator.no_password", variable="DEALERLOOP_ADMIN_PASSWORD")
                 return False
-            session.add(_administrator(await passwords.hashed(password), self._clock.now()))
+            now = self._clock.now()
+            first = _administrator(await passwords.hashed(password), now)
+            session.add(first)
+            await directory.tell(session, first, now=now)
         log.info("first_administrator.created", staff_id=_FIRST)
         return True
 
@@ -202,7 +205,7 @@ class _Attempt:
 
 
 async def _granted(session: AsyncSession, staff: Staff) -> tuple[Assignment, ...]:
-    held = stored_roles(staff)
+    held = directory.stored_roles(staff)
     return assignments(held, await stores.stores_of_regions(session, regions_in(held)))
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import Final, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy.orm import InstrumentedAttribute
 
 from dealerloop.gateway.v1 import organisation_pb2 as pb
-from dealership.roles import GRANTS, STAFF_WRITE
+from dealership.roles import GRANTS, STAFF_READ, STAFF_WRITE
 from gateway.identity.accounts import Accounts, grants_of
 from gateway.organisation import staff as accounts
 from gateway.organisation import stores
@@ -25,6 +26,7 @@ _STAFF: Final = "stores/{store}/staff/{staff}"
 _GROUP_STAFF: Final = "staff/{staff}"
 _LARGEST_PAGE: Final = 200
 _SNAPSHOT_ROWS: Final = 200
+T = TypeVar("T", Store, Staff)
 
 
 class OrganisationEdge:
@@ -141,10 +143,12 @@ class OrganisationEdge:
         return pb.ListGroupStaffMembersResponse(staff_members=members, next_page_token=token)
 
     async def get_group_staff_member(self, call: Call, request: pb.GetGroupStaffMemberRequest) -> pb.StaffMember:
-        """Return one member of the group or a region."""
-        return staff_message(
-            await accounts.get(call.session, names.parse(request.name, _GROUP_STAFF)["staff"], home=None)
-        )
+        """Return whoever acts under this name, within the caller's reach."""
+        staff = await accounts.find(call.session, names.parse(request.name, _GROUP_STAFF)["staff"])
+        message = staff_message(staff)
+        if staff.store_id is None and not call.principal.reach(STAFF_READ, GRANTS).group:
+            message.username = ""
+        return message
 
     async def update_group_staff_member(self, call: Call, request: pb.UpdateGroupStaffMemberRequest) -> pb.StaffMember:
         """Change a member of the group or a region."""
@@ -170,20 +174,27 @@ class OrganisationEdge:
     async def list_stores_for_projection(
         self, call: Call, _request: pb.ListStoresForProjectionRequest
     ) -> AsyncIterator[pb.StoreFacts]:
-        """Every store, in parts, so that a large group never lies in memory at once."""
-        last = ""
-        while True:
-            query = sa.select(Store).where(Store.store_id > last).order_by(Store.store_id).limit(_SNAPSHOT_ROWS)
-            rows = (await call.session.scalars(query)).all()
-            for store in rows:
-                yield stores.facts_of(store)
-            if len(rows) < _SNAPSHOT_ROWS:
-                return
-            last = rows[-1].store_id
+        """Every store."""
+        async for store in _every(call, Store, Store.store_id):
+            yield stores.facts_of(store)
 
     async def get_store_for_projection(self, call: Call, request: pb.GetStoreForProjectionRequest) -> pb.StoreFacts:
         """Return one store for a projection that does not have it yet."""
         return stores.facts_of(await stores.get_store(call.session, request.store_id))
+
+    async def list_staff_for_projection(
+        self, call: Call, _request: pb.ListStaffForProjectionRequest
+    ) -> AsyncIterator[pb.StaffFacts]:
+        """Every account, those of people who left too."""
+        async for staff in _every(call, Staff, Staff.staff_id):
+            yield accounts.facts_of(staff)
+
+    async def get_staff_for_projection(self, call: Call, request: pb.GetStaffForProjectionRequest) -> pb.StaffFacts:
+        """Return one account for a projection that does not have it yet."""
+        staff = await call.session.get(Staff, request.staff_id)
+        if staff is None:
+            raise accounts.StaffNotFound("there is no such member of staff", metadata={"staff": request.staff_id})
+        return accounts.facts_of(staff)
 
 
 def _writer(call: Call) -> Writer:
@@ -204,6 +215,7 @@ async def _changed_staff(
         mask=request.update_mask.paths,
         etag=request.staff_member.etag,
         by=_writer(call),
+        now=call.now,
     )
     return staff_message(staff)
 
@@ -216,3 +228,16 @@ async def _staff_page(call: Call, home: str | None, size: int, token: str) -> tu
     rows = (await call.session.scalars(paging.keyset(query, [Staff.staff_id], after, size))).all()
     shown, last = paging.split(rows, size)
     return [staff_message(staff) for staff in shown], paging.encode_token([last.staff_id], digest) if last else ""
+
+
+async def _every(call: Call, kind: type[T], key: InstrumentedAttribute[str]) -> AsyncIterator[T]:
+    """Yield every row by its key, in parts, so that a large group never lies in memory at once."""
+    last = ""
+    while True:
+        query = sa.select(kind).where(key > last).order_by(key).limit(_SNAPSHOT_ROWS)
+        rows = (await call.session.scalars(query)).all()
+        for row in rows:
+            yield row
+        if len(rows) < _SNAPSHOT_ROWS:
+            return
+        last = getattr(rows[-1], key.key)

@@ -1,4 +1,8 @@
-"""Use cases of accounts: creating, finding and changing them, within what the caller may give."""
+"""Use cases of accounts: creating, finding and changing them, within what the caller may give.
+
+What the services keep of an account is told on the stream DIRECTORY with every change of it; a change of its user name
+or password is nobody else's business.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from dealerloop.gateway.events.v1 import events_pb2
 from dealerloop.gateway.v1 import organisation_pb2 as pb
 from gateway.identity import passwords
 from gateway.organisation import rules
@@ -19,6 +24,7 @@ from gateway.organisation.reach import whole_group
 from gateway.organisation.rules import Held, Writer
 from kit.db.etag import check_etag
 from kit.errors import AlreadyExists, NotFound, invalid
+from kit.messaging import outbox
 
 _FIELD: Final = "staff_member"
 _ROLES: Final = f"{_FIELD}.roles"
@@ -61,6 +67,7 @@ async def create(
     created: Staff | None = await session.scalar(insert(Staff).values(values).on_conflict_do_nothing().returning(Staff))
     if created is None:
         raise _taken()
+    await tell(session, created, now=now)
     return created
 
 
@@ -75,8 +82,26 @@ async def get(session: AsyncSession, staff_id: str, *, home: str | None, lock: b
     return staff
 
 
+async def find(session: AsyncSession, staff_id: str) -> Staff:
+    """Return an account of any store in the session's scope, or of the group. Raises StaffNotFound."""
+    # Members of the group belong to no store, so that no store's scope shows them.
+    async with whole_group(session, "who acts under a name"):
+        of_group = await session.scalar(sa.select(Staff).where(Staff.staff_id == staff_id, Staff.store_id.is_(None)))
+    staff = of_group or await session.scalar(sa.select(Staff).where(Staff.staff_id == staff_id))
+    if staff is None:
+        raise StaffNotFound("there is no such member of staff", metadata={"staff": staff_id})
+    return staff
+
+
 async def change(
-    session: AsyncSession, staff: Staff, changed: pb.StaffMember, *, mask: Sequence[str], etag: str, by: Writer
+    session: AsyncSession,
+    staff: Staff,
+    changed: pb.StaffMember,
+    *,
+    mask: Sequence[str],
+    etag: str,
+    by: Writer,
+    now: datetime,
 ) -> None:
     """Give a locked account its new content; `changed` is the whole member after the merge.
 
@@ -87,6 +112,7 @@ async def change(
     held = rules.placed(held_of(changed), home=staff.store_id, field=_ROLES)
     rules.check_change(by, staff.staff_id, stored_roles(staff), held)
     await _check_places(session, held)
+    before = facts_of(staff)
     staff.display_name = changed.display_name
     staff.username = changed.username or staff.staff_id
     staff.roles = _stored(held)
@@ -98,6 +124,27 @@ async def change(
         await session.flush()
     except IntegrityError as error:
         raise _taken() from error
+    before.version = staff.version
+    if facts_of(staff) != before:
+        await tell(session, staff, now=now)
+
+
+async def tell(session: AsyncSession, staff: Staff, *, now: datetime) -> None:
+    """Tell the services the whole new state of an account."""
+    event = events_pb2.StaffChanged(staff_id=staff.staff_id, staff=facts_of(staff))
+    await outbox.add(session, event, key=f"staff/{staff.staff_id}", now=now)
+
+
+def facts_of(staff: Staff) -> pb.StaffFacts:
+    """Return what the other services keep of an account."""
+    return pb.StaffFacts(
+        staff_id=staff.staff_id,
+        version=staff.version,
+        store_id=staff.store_id or "",
+        display_name=staff.display_name,
+        active=not staff.disabled,
+        roles=[pb.RoleAssignment(role=held["role"], place=held["place"]) for held in staff.roles],
+    )
 
 
 def held_of(member: pb.StaffMember) -> list[Held]:

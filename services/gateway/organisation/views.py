@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dealerloop.gateway.v1 import organisation_pb2 as pb
 from gateway.organisation.model import Region, Staff, Store
+from gateway.organisation.staff import facts_of
 from gateway.organisation.stores import calendar_of
 from kit.db.etag import etag_of
 from kit.rpc.carry import carry
@@ -36,12 +37,11 @@ def calendar_message(store: Store) -> pb.Calendar:
 def staff_message(staff: Staff) -> pb.StaffMember:
     """An account; the password never leaves, and its hash neither."""
     home = f"stores/{staff.store_id}/staff" if staff.store_id else "staff"
-    roles = [pb.RoleAssignment(role=held["role"], place=held["place"]) for held in staff.roles]
     return carry(
         staff,
         pb.StaffMember,
         name=f"{home}/{staff.staff_id}",
-        roles=roles,
+        roles=facts_of(staff).roles,
         password="",
         etag=etag_of(staff.version),
     )

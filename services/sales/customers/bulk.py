@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from kit.db.engine import raw_connection
 from kit.ids import new_ids
 from kit.vault import Vault
-from sales.customers.model import blind, sealed
+from sales.customers.model import NAME, PHONE, blind
 from sales.customers.values import Buyer
 
 _FIND: Final = """
@@ -132,8 +132,9 @@ def _rows(vault: Vault, wanted: Sequence[_Wanted], places: Sequence[int], now: d
     rows: dict[int, _Row] = {}
     for place, customer_id in zip(places, new_ids(len(places), now), strict=True):
         one = wanted[place]
-        data = sealed(one.buyer.person, vault)
-        name, number = data["name_sealed"], data["phone_sealed"]
+        person = one.buyer.person
+        name = vault.seal(NAME, person.display_name)
+        number = vault.seal(PHONE, person.phone) if person.phone else None
         keys = one.name_blind, one.phone_blind
         rows[place] = (customer_id, one.store_id, name, keys[0], number, keys[1], one.buyer.phone_verified)
     return rows

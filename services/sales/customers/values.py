@@ -5,14 +5,13 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 # Characters; the same limit as the contract's.
 LONGEST_NAME: Final = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(NamedTuple):
     """Personal data in the clear; lives in memory only. Both texts are empty once the person was erased.
 
     Who came from a list may have no telephone (GRP-05): he is nobody else's namesake, and never found again.
@@ -24,7 +23,8 @@ class Person:
     @property
     def name_key(self) -> str:
         """The name as it is compared: one spelling for full-width letters, capitals and blanks."""
-        return " ".join(unicodedata.normalize("NFKC", self.display_name).casefold().split())
+        name = self.display_name
+        return " ".join((name if name.isascii() else unicodedata.normalize("NFKC", name)).casefold().split())
 
     def is_same_as(self, other: Person) -> bool:
         """Say whether telephone and name agree, which is how a customer is found again within a store."""

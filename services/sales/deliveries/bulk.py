@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dealerloop.sales.events.v1 import events_pb2
-from dealerloop.sales.v1 import deliveries_pb2
 from kit.db.engine import raw_connection
 from kit.ids import new_ids
 from kit.messaging import outbox
 from kit.vault import Vault
 from sales.customers import bulk as customers
-from sales.deliveries.model import columns
+from sales.deliveries.model import PLATE
 from sales.deliveries.values import Draft, Handover, State
 
 _LIVE: Final = "SELECT vin FROM delivery WHERE vin = ANY ($1) AND state <> 'CANCELLED'"
@@ -40,10 +40,8 @@ ORDER BY vin
 ON CONFLICT (vin) WHERE state <> 'CANCELLED' DO NOTHING
 RETURNING id
 """
-_ORDER: Final = (
-    *("vin", "brand", "series", "model", "consultant_id", "delivery_time", "delivery_date", "invoice_date"),
-    *("odometer_km", "insurance_expiry_date", "finance_end_date", "plate_sealed", "plate_blind"),
-)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY_SECONDS: Final = 86_400
 
 
 class Recorded(NamedTuple):
@@ -105,11 +103,11 @@ def _row(
     vault: Vault, delivery_id: UUID, told: tuple[str, Handover], customer: customers.Found | None
 ) -> tuple[object, ...]:
     store_id, handover = told
-    held = columns(handover, vault)
+    *plain, plate, insured, financed, warnings = handover
+    sealed, blind = (vault.seal(PLATE, plate), vault.blind(PLATE, plate)) if plate else (None, None)
     customer_id = None if customer is None else customer.id
-    plain = (held[name] for name in _ORDER)
     # An array of arrays must be a rectangle, so each row's codes travel as one text.
-    return (delivery_id, store_id, customer_id, *plain, ",".join(handover.warnings))
+    return (delivery_id, store_id, customer_id, *plain, insured, financed, sealed, blind, ",".join(warnings))
 
 
 def _recorded(delivery_id: UUID, customer: customers.Found | None) -> Recorded:
@@ -129,41 +127,45 @@ async def _take_back(
 def _events(
     drafts: Sequence[tuple[str, Draft]], recorded: Sequence[Recorded | None], now: datetime
 ) -> list[tuple[Message, str]]:
-    people: dict[UUID, tuple[Message, str]] = {}
+    record_time = Timestamp()
+    record_time.FromDatetime(now)
+    people: dict[str, tuple[Message, str]] = {}
     told: list[tuple[Message, str]] = []
     for (store_id, draft), one in zip(drafts, recorded, strict=True):
         if one is None:
             continue
-        if one.new_customer and one.customer_id is not None:
-            person = str(one.customer_id)
-            people[one.customer_id] = (
-                events_pb2.CustomerChanged(customer_id=person, store_id=store_id, version=1),
-                person,
-            )
-        facts = _facts(store_id, draft.handover, one, now)
-        told.append((events_pb2.DeliveryRecorded(delivery_id=facts.delivery_id, delivery=facts), facts.delivery_id))
+        person = "" if one.customer_id is None else str(one.customer_id)
+        if one.new_customer and person not in people:
+            people[person] = (events_pb2.CustomerChanged(customer_id=person, store_id=store_id, version=1), person)
+        delivery_id = str(one.delivery_id)
+        told.append((_told(store_id, draft.handover, delivery_id, person, record_time), delivery_id))
     return [*people.values(), *told]
 
 
-def _facts(store_id: str, handover: Handover, one: Recorded, now: datetime) -> deliveries_pb2.DeliveryFacts:
+def _told(
+    store_id: str, handover: Handover, delivery_id: str, customer_id: str, record_time: Timestamp
+) -> events_pb2.DeliveryRecorded:
     """Return what `service.facts` tells of a new delivery; written out, since every row of a list needs it."""
-    insurance, finance = handover.insurance_expiry_date, handover.finance_end_date
-    facts = deliveries_pb2.DeliveryFacts(
-        delivery_id=str(one.delivery_id),
-        store_id=store_id,
-        version=1,
-        vin=handover.vin,
-        brand=handover.brand,
-        series=handover.series,
-        model=handover.model,
-        customer_id="" if one.customer_id is None else str(one.customer_id),
-        consultant_id=handover.consultant_id,
-        delivery_date=handover.delivery_date.isoformat(),
-        invoice_date=handover.invoice_date.isoformat(),
-        odometer_km=handover.odometer_km,
-        insurance_expiry_date="" if insurance is None else insurance.isoformat(),
-        finance_end_date="" if finance is None else finance.isoformat(),
-    )
-    facts.delivery_time.FromDatetime(handover.delivery_time)
-    facts.record_time.FromDatetime(now)
-    return facts
+    event = events_pb2.DeliveryRecorded(delivery_id=delivery_id)
+    facts = event.delivery
+    facts.delivery_id = delivery_id
+    facts.store_id = store_id
+    facts.version = 1
+    facts.vin = handover.vin
+    facts.brand = handover.brand
+    facts.series = handover.series
+    facts.model = handover.model
+    facts.customer_id = customer_id
+    facts.consultant_id = handover.consultant_id
+    elapsed = handover.delivery_time - _EPOCH
+    facts.delivery_time.seconds = elapsed.days * _DAY_SECONDS + elapsed.seconds
+    facts.delivery_time.nanos = elapsed.microseconds * 1000
+    facts.delivery_date = handover.delivery_date.isoformat()
+    facts.invoice_date = handover.invoice_date.isoformat()
+    facts.odometer_km = handover.odometer_km
+    if handover.insurance_expiry_date is not None:
+        facts.insurance_expiry_date = handover.insurance_expiry_date.isoformat()
+    if handover.finance_end_date is not None:
+        facts.finance_end_date = handover.finance_end_date.isoformat()
+    facts.record_time.CopyFrom(record_time)
+    return event

@@ -25,6 +25,8 @@ from sales.deliveries.values import (
 CLOCK_SKEW: Final = timedelta(minutes=5)
 # No vehicle of ours is older than its 17-character VIN; it also keeps time-zone arithmetic inside the calendar.
 EARLIEST: Final = date(1990, 1, 1)
+# No store's today is further ahead.
+_AHEAD: Final = timedelta(days=2)
 INVOICE_DISTANCE: Final = timedelta(days=366)
 # Insurance and finance contracts are shorter; a date beyond is a typing error.
 LONGEST_CONTRACT: Final = timedelta(days=30 * 366)
@@ -65,7 +67,7 @@ class Checks:
         """
         today = store.local_date(now + CLOCK_SKEW)
         vehicle, warnings = self._vin(given.vin)
-        delivery_time, delivery_date = self._handover_time(given.delivery_time, store, now)
+        delivery_time, delivery_date = self._handover_time(given.delivery_time, store, now, today)
         invoice_date = self._past_date("delivery.invoice_date", given.invoice_date, today) or delivery_date
         insurance = self._contract_end("delivery.insurance_expiry_date", given.insurance_expiry_date, delivery_date)
         finance = self._contract_end("delivery.finance_end_date", given.finance_end_date, delivery_date)
@@ -124,6 +126,8 @@ class Checks:
         return plain
 
     def _plate(self, text: str) -> str:
+        if not text:
+            return ""
         return self.text("delivery.plate", text, LONGEST_PLATE, optional=True).replace(" ", "").upper()
 
     def _vin(self, text: str) -> tuple[str, list[str]]:
@@ -133,7 +137,9 @@ class Checks:
             self.found.extend(error.violations)
             return "", []
 
-    def _handover_time(self, instant: datetime | None, store: StoreClock, now: datetime) -> tuple[datetime, date]:
+    def _handover_time(
+        self, instant: datetime | None, store: StoreClock, now: datetime, today: date
+    ) -> tuple[datetime, date]:
         field = "delivery.delivery_time"
         if instant is None:
             self.wrong(field, "DATE_INVALID", "not a time of the calendar")
@@ -142,10 +148,10 @@ class Checks:
         if instant.date() < EARLIEST:
             self.wrong(field, "DATE_TOO_EARLY", f"must not be before {EARLIEST}")
             return now, EARLIEST
-        if instant > now + timedelta(days=2) or store.local_date(instant) > store.local_date(now + CLOCK_SKEW):
+        if instant > now + _AHEAD or (day := store.local_date(instant)) > today:
             self.wrong(field, "DATE_IN_FUTURE", "must not be after today in the store")
             return now, EARLIEST
-        return instant, store.local_date(instant)
+        return instant, day
 
     def _day(self, field: str, given: date | str) -> date | None:
         if not given:
@@ -176,7 +182,7 @@ class Checks:
 
 def tidy(text: str) -> str:
     """Return the text with single blanks: tabs and line breaks come with pasting."""
-    return " ".join(unicodedata.normalize("NFC", text).split())
+    return " ".join((text if text.isascii() else unicodedata.normalize("NFC", text)).split())
 
 
 @lru_cache(maxsize=4096)

@@ -15,9 +15,9 @@ from dealerloop.sales.v1.deliveries_pb2 import (
     ListDeliveriesResponse,
     UpdateDeliveryRequest,
 )
-from dealership import vin
+from dealership import staff, vin
 from dealership.phone import mask_name, mask_phone, mask_plate
-from dealership.stores import get_store
+from dealership.stores import Store, get_store
 from kit.db.etag import check_etag, etag_of
 from kit.db.paging import decode_token, encode_token, page_size, query_hash
 from kit.errors import InvalidArgument
@@ -37,6 +37,7 @@ CONSULTANT = "stores/{store}/staff/{staff}"
 LARGEST_PAGE = 200
 _RESOURCE = "delivery"
 _CUSTOMER = "delivery.customer"
+_CONSULTANT = "delivery.consultant"
 _PERSON = ("display_name", "phone")
 
 
@@ -51,6 +52,7 @@ class DeliveryEdge:
         """Record a completed delivery."""
         store = await get_store(call.session, self._gateway, call.store_id)
         draft = rules.read(request.delivery, store=store, now=call.now)
+        await self._check_consultant(call, draft.handover.consultant_id, store)
         delivery, customer = await service.record(call.session, self._vault, store.id, draft, call.now)
         return self._masked(delivery, customer)
 
@@ -88,6 +90,8 @@ class DeliveryEdge:
         _validate(merged, current)
         before = Before(None if customer is None else customer.buyer(self._vault), delivery.consultant_id)
         draft = rules.read(merged, store=store, now=call.now, before=before)
+        if draft.handover.consultant_id != before.consultant_id:
+            await self._check_consultant(call, draft.handover.consultant_id, store)
         found = (delivery, customer)
         customer = await service.correct(call.session, self._vault, found, draft, by=call.principal.id, now=call.now)
         return self._masked(delivery, customer)
@@ -110,6 +114,9 @@ class DeliveryEdge:
         """Yield every delivery as its latest event would tell it."""
         async for delivery in service.every(call.session):
             yield ListDeliveriesForProjectionResponse(delivery=service.facts(delivery))
+
+    async def _check_consultant(self, call: Call, staff_id: str, store: Store) -> None:
+        await staff.require(call.session, self._gateway, staff_id, store=store, field=_CONSULTANT)
 
     def _masked(self, delivery: Delivery, customer: Customer | None) -> deliveries_pb2.Delivery:
         plate = mask_plate(delivery.plate(self._vault))

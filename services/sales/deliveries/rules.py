@@ -72,7 +72,7 @@ def read(delivery: deliveries_pb2.Delivery, *, store: StoreClock, now: datetime,
     A new delivery (`before` is None) names buyer and consultant. A correction cannot take them away, but leaves them
     missing where a list did not know them (GRP-05); a name or number that it does not change is taken as it is.
     Raises InvalidDelivery with all violations: VIN_*, PHONE_INVALID, TEXT_EMPTY, TEXT_CHARACTERS, DATE_INVALID,
-    DATE_TOO_EARLY, DATE_IN_FUTURE, DATE_TOO_LATE, CUSTOMER_REQUIRED, CONSULTANT_REQUIRED, CONSULTANT_OF_OTHER_STORE,
+    DATE_TOO_EARLY, DATE_IN_FUTURE, DATE_TOO_LATE, CUSTOMER_REQUIRED, CONSULTANT_REQUIRED, STAFF_OF_OTHER_STORE,
     CONSENT_TWICE, TEXT_TOO_LONG (SAL-10).
     """
     checks = Checks()
@@ -117,7 +117,7 @@ def _require_consultant(checks: Checks, name: str, store_id: str, before: Before
         if before is None or before.consultant_id:
             checks.wrong("delivery.consultant", "CONSULTANT_REQUIRED", "must be given")
     elif name.split("/")[1] != store_id:
-        checks.wrong("delivery.consultant", "CONSULTANT_OF_OTHER_STORE", "the consultant must belong to the store")
+        checks.wrong("delivery.consultant", "STAFF_OF_OTHER_STORE", "must be somebody who works for this store")
 
 
 def _buyer(checks: Checks, delivery: deliveries_pb2.Delivery, before: Before | None) -> Buyer | None:

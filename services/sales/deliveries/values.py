@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 from sales.customers.values import Buyer
 
@@ -36,8 +36,7 @@ class State(Enum):
     CANCELLED = "CANCELLED"
 
 
-@dataclass(frozen=True, slots=True)
-class Handover:
+class Handover(NamedTuple):
     """A delivery without its buyer, checked: everything that is stored of it but the plate's encryption.
 
     `consultant_id` is empty where a list did not name him; `delivery_date` is the store-local day of `delivery_time`;
@@ -59,8 +58,7 @@ class Handover:
     warnings: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(NamedTuple):
     """A hand-over as somebody tells it, before any check; the same from a call and from a row of a list.
 
     A day is a date, or text that should be one; `delivery_time` is aware, and None when it is no time of the calendar.
@@ -79,8 +77,7 @@ class Given:
     finance_end_date: date | str
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """A checked delivery with its buyer, as given by a caller; a list may not know the buyer."""
 
     handover: Handover

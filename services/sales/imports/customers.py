@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dealerloop.sales.events.v1 import events_pb2
-from kit.imports.values import UNCHANGED, Draft, Remark, Row
+from kit.imports.values import UNCHANGED, Draft, Remark
 from kit.messaging import outbox
 from kit.rpc.client import Peer
 from kit.vault import Vault
@@ -20,24 +20,10 @@ from sales.corrections.values import Opening
 from sales.customers import bulk
 from sales.customers.values import Buyer
 from sales.imports import rules
+from sales.imports.checkers import CustomerChecker
 from sales.imports.directory import places_of
 from sales.imports.fields import CUSTOMER_FIELDS
-from sales.imports.places import Places
-from sales.imports.values import ListedCustomer, pack_customer, unpack_customer
-
-
-class CustomerChecker:
-    """Decides about the rows of one list."""
-
-    def __init__(self, places: Places) -> None:
-        self._places = places
-
-    def check(self, row: Row) -> tuple[Draft | None, list[Remark]]:
-        """Return the row's customer; one who stands there twice is found again when he is taken over."""
-        place, listed, remarks = rules.customer(row, self._places)
-        if place is None or listed is None:
-            return None, remarks
-        return Draft(row.number, place.id, "", "", pack_customer(listed)), remarks
+from sales.imports.values import ListedCustomer, unpack_customer
 
 
 class CustomerImporter:

@@ -4,40 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from kit.imports.values import Draft, Remark, Row
+from kit.imports.values import Draft, Remark
 from kit.rpc.client import Peer
 from kit.vault import Vault
 from sales.corrections import service as corrections
 from sales.corrections.values import Opening
 from sales.deliveries import bulk
 from sales.imports import rules
-from sales.imports.directory import places_of
+from sales.imports.checkers import DeliveryChecker
+from sales.imports.directory import people_of, places_of
 from sales.imports.fields import DELIVERY_FIELDS
-from sales.imports.places import Places
-from sales.imports.values import Doubt, ListedDelivery, pack_delivery, unpack_delivery
-
-
-class DeliveryChecker:
-    """Decides about the rows of one list."""
-
-    def __init__(self, places: Places, now: datetime) -> None:
-        self._places = places
-        self._now = now
-
-    def check(self, row: Row) -> tuple[Draft | None, list[Remark]]:
-        """Return the row's delivery, once per vehicle: the earliest hand-over is the first customer's."""
-        place, listed, remarks = rules.delivery(row, self._places, self._now)
-        if place is None or listed is None:
-            return None, remarks
-        handover = listed.draft.handover
-        rank = handover.delivery_time.astimezone(UTC).isoformat(timespec="microseconds")
-        return Draft(row.number, place.id, handover.vin, rank, pack_delivery(listed)), remarks
+from sales.imports.values import Doubt, ListedDelivery, unpack_delivery
 
 
 class DeliveryImporter:
@@ -53,8 +36,9 @@ class DeliveryImporter:
         self._gateway = gateway
 
     async def prepare(self, session: AsyncSession, store_id: str, now: datetime) -> DeliveryChecker:
-        """Load the stores that the list may be for."""
-        return DeliveryChecker(await places_of(session, self._gateway, store_id), now)
+        """Load the stores that the list may be for, and whom they mean by the names of consultants."""
+        places = await places_of(session, self._gateway, store_id)
+        return DeliveryChecker(places, await people_of(session, places), now)
 
     async def refused(self, session: AsyncSession, drafts: Sequence[Draft]) -> Mapping[int, Remark]:
         """Refuse vehicles that were delivered anywhere in the group; never say where (GRP-01a)."""

@@ -1,4 +1,4 @@
-"""The stores that a list may be for, from the directory that sales keeps."""
+"""The stores that a list may be for, and their people, from the directories that sales keeps."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from dealership import staff
+from dealership.people import Names
 from dealership.stores import StoreProjection, StoreUnknown, get_store
 from kit.imports.values import FileRefusedError
 from kit.rpc.client import Peer
@@ -27,3 +29,8 @@ async def places_of(session: AsyncSession, gateway: Peer, store_id: str) -> Plac
     columns = (StoreProjection.store_id, StoreProjection.display_name, StoreProjection.time_zone)
     rows = (await session.execute(select(*columns))).all()
     return Places([Place(row[0], row[1], ZoneInfo(row[2])) for row in rows])
+
+
+async def people_of(session: AsyncSession, places: Places) -> dict[str, Names]:
+    """Return for each store of a list, by id, whom its people mean by a name. Two queries, however long the list is."""
+    return await staff.by_display_name(session, places.ids)

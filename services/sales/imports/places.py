@@ -29,6 +29,7 @@ class Places:
     def __init__(self, stores: Sequence[Place], *, own: str = "") -> None:
         """`own` is the id of the one store of a store's list; empty for a list of the group."""
         self._own = own
+        self.ids = tuple(store.id for store in stores)
         called = Counter(folded(store.display_name) for store in stores)
         # A name that two stores share names neither of them.
         self._by_name = {

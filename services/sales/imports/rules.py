@@ -7,12 +7,12 @@ consultant or telephone, and a doubtful number, are taken with a data correction
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from typing import Final
 
 from dealership import phone, vin
+from dealership.people import Names
 from kit.errors import FieldViolation
 from kit.imports.values import Remark, Row, Value, rejected, warning
 from sales.customers.values import LONGEST_NAME, Buyer, Person
@@ -35,15 +35,19 @@ STORE_UNKNOWN: Final = rejected(fields.STORE, "STORE_UNKNOWN", "no store of this
 
 _NOON: Final = time(12)
 _STAFF_NAME: Final = re.compile(r"stores/([a-z][a-z0-9-]{0,38})/staff/([a-z][a-z0-9._-]{0,62})")
-_STAFF_ID: Final = re.compile(r"[a-z][a-z0-9._-]{0,62}")
 _SEVERAL_NUMBERS: Final = re.compile(r"[/,;|、，；]")
 _NO_NUMBER: Final = phone.Phone("", verified=False)
 # A car of an earlier model year than last year's is used: nobody drove it one kilometre.
 _NEW_MODEL_YEARS: Final = 1
-_FEWEST_NINES: Final = 6
+_NINES: Final = 999_999
 
 _CONSULTANT_UNKNOWN: Final = warning(
-    fields.CONSULTANT, "CONSULTANT_UNKNOWN", "not the id of a member of the store's staff; a replacement can say whose"
+    fields.CONSULTANT,
+    "CONSULTANT_UNKNOWN",
+    "neither the id nor the name of somebody who works for the store; a replacement can say whose",
+)
+_CONSULTANT_AMBIGUOUS: Final = warning(
+    fields.CONSULTANT, "CONSULTANT_AMBIGUOUS", "several people of the store have this name; a replacement can say who"
 )
 _ODOMETER_SENTINEL: Final = warning(fields.ODOMETER, "ODOMETER_SENTINEL", "not a reading; taken as unknown")
 _PHONE_INVALID: Final = warning(fields.PHONE, "PHONE_INVALID", "not a telephone number; taken as missing")
@@ -83,25 +87,28 @@ _WARNINGS: Final = {
 }
 
 
-def delivery(row: Row, places: Places, now: datetime) -> tuple[Place | None, ListedDelivery | None, list[Remark]]:
+def delivery(
+    row: Row, places: Places, people: Mapping[str, Names], now: datetime
+) -> tuple[Place | None, ListedDelivery | None, list[Remark]]:
     """Return a row's delivery and its store, or the remarks that keep it out.
 
-    Rejecting reasons are those of a call (VIN_LENGTH, DATE_IN_FUTURE, TEXT_TOO_LONG and so on) and STORE_UNKNOWN.
-    Warnings: every Doubt, CONSULTANT_UNKNOWN, ODOMETER_SENTINEL, PHONE_INVALID, PHONE_SEVERAL, and those of a call.
+    `people` says for each store, by id, whom its people mean by a name. Rejecting reasons are those of a call
+    (VIN_LENGTH, DATE_IN_FUTURE, TEXT_TOO_LONG and so on) and STORE_UNKNOWN. Warnings: every Doubt, CONSULTANT_UNKNOWN,
+    CONSULTANT_AMBIGUOUS, ODOMETER_SENTINEL, PHONE_INVALID, PHONE_SEVERAL, and those of a call.
     """
     place = places.find(row.text(fields.STORE))
     if place is None:
         return None, None, [STORE_UNKNOWN]
     checks, remarks, doubts = Checks(), list[Remark](), list[Doubt]()
     buyer = _buyer(row, checks, remarks, doubts)
-    consultant_id = _consultant(row.text(fields.CONSULTANT), place.id, remarks)
+    consultant_id = _consultant(row.text(fields.CONSULTANT), place.id, people[place.id], remarks)
     if not consultant_id:
         doubts.append(Doubt.CONSULTANT_MISSING)
     handover = checks.handover(_given(row, place, consultant_id), place, now)
     if checks.found:
         return place, None, _refusals(checks.found)
     if _is_sentinel(handover):
-        handover = replace(handover, odometer_km=0)
+        handover = handover._replace(odometer_km=0)
         remarks.append(_ODOMETER_SENTINEL)
     remarks += [_WARNINGS[code] for code in handover.warnings]
     remarks += [_DOUBT_REMARKS[doubt] for doubt in doubts]
@@ -217,27 +224,27 @@ def _parsed(written: str) -> phone.Phone | None:
         return None
 
 
-def _consultant(written: str, store_id: str, remarks: list[Remark]) -> str:
-    """Return the consultant's id; empty, with a remark, for what cannot be one of the store's staff.
+def _consultant(written: str, store_id: str, people: Names, remarks: list[Remark]) -> str:
+    """Return the consultant's id: of an id, of a resource name, or of a name that one of the store's people has.
 
-    Sales keeps no directory of the staff, so a name that is no id stays unknown.
+    Empty, with a remark, for what names nobody of the store, or several.
     """
-    if not written or _STAFF_ID.fullmatch(written):
-        return written
+    if not written:
+        return ""
     full = _STAFF_NAME.fullmatch(written)
-    if full is not None and full[1] == store_id:
-        return full[2]
-    remarks.append(_CONSULTANT_UNKNOWN)
+    # One of another store is nobody here, whatever his id is.
+    staff_id = people.find(written) if full is None else people.find(full[2]) if full[1] == store_id else None
+    if staff_id is not None:
+        return staff_id
+    remarks.append(_CONSULTANT_AMBIGUOUS if people.is_ambiguous(written) else _CONSULTANT_UNKNOWN)
     return ""
 
 
 def _is_sentinel(handover: Handover) -> bool:
     """Say whether the odometer shows what people type when they do not know: nines, or 1 km on a used car."""
-    shown = str(handover.odometer_km)
-    if len(shown) >= _FEWEST_NINES and not shown.strip("9"):
-        return True
-    if handover.odometer_km != 1:
-        return False
+    shown = handover.odometer_km
+    if shown != 1:
+        return shown >= _NINES and not str(shown).strip("9")
     year = handover.delivery_date.year
     model_year = vin.model_year(handover.vin, latest=year + 1)
     return model_year is not None and model_year < year - _NEW_MODEL_YEARS

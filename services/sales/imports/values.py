@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
+from typing import NamedTuple
 
 import orjson
 
@@ -47,21 +46,17 @@ _FIELDS = {
     Doubt.PHONE_MISSING: PHONE_FIELD,
     Doubt.PHONE_UNVERIFIED: PHONE_FIELD,
 }
-_HANDOVER = tuple(field.name for field in dataclasses.fields(Handover))
-_DAYS = ("delivery_date", "invoice_date", "insurance_expiry_date", "finance_end_date")
 _OF_PERSON = frozenset({Doubt.NAME_MISSING, Doubt.PHONE_MISSING, Doubt.PHONE_UNVERIFIED})
 
 
-@dataclass(frozen=True, slots=True)
-class ListedDelivery:
+class ListedDelivery(NamedTuple):
     """A delivery as a list tells it, checked."""
 
     draft: Draft
     doubts: tuple[Doubt, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ListedCustomer:
+class ListedCustomer(NamedTuple):
     """A customer as a list tells him, checked."""
 
     buyer: Buyer
@@ -70,19 +65,32 @@ class ListedCustomer:
 
 def pack_delivery(listed: ListedDelivery) -> bytes:
     """Return the delivery as bytes; `unpack_delivery` reads them."""
-    handover = [getattr(listed.draft.handover, name) for name in _HANDOVER]
-    return orjson.dumps([handover, _person(listed.draft.buyer), [doubt.value for doubt in listed.doubts]])
+    handover, buyer = listed.draft
+    return orjson.dumps([[*handover], _person(buyer), [doubt.value for doubt in listed.doubts]])
 
 
 def unpack_delivery(payload: bytes) -> ListedDelivery:
     """Read what `pack_delivery` wrote."""
     packed, person, doubts = orjson.loads(payload)
-    plain = dict(zip(_HANDOVER, packed, strict=True))
-    plain |= {name: None if plain[name] is None else date.fromisoformat(plain[name]) for name in _DAYS}
-    plain["delivery_time"] = datetime.fromisoformat(plain["delivery_time"])
-    plain["warnings"] = tuple(plain["warnings"])
+    vin, brand, series, model, consultant_id, time, delivered, invoiced, odometer_km, plate, *rest = packed
+    insured, financed, warnings = rest
+    handover = Handover(
+        vin,
+        brand,
+        series,
+        model,
+        consultant_id,
+        datetime.fromisoformat(time),
+        date.fromisoformat(delivered),
+        date.fromisoformat(invoiced),
+        odometer_km,
+        plate,
+        None if insured is None else date.fromisoformat(insured),
+        None if financed is None else date.fromisoformat(financed),
+        tuple(warnings),
+    )
     buyer = None if person is None else _buyer(person)
-    return ListedDelivery(Draft(Handover(**plain), buyer), tuple(map(Doubt, doubts)))
+    return ListedDelivery(Draft(handover, buyer), tuple(map(Doubt, doubts)))
 
 
 def pack_customer(listed: ListedCustomer) -> bytes:

@@ -40,7 +40,7 @@ async def test_every_table_with_rows_of_a_store_is_protected(care: CareDesk) -> 
     assert {row["relname"] for row in rows if row["safe"]} == {*STORE_TABLES, "first_service"}
     assert open_tables == {
         *("outbox", "inbox", "relay_state", "epoch", "seen_epoch", "timer", "idempotency", "simulation"),
-        *("store", "cadence_template", "cadence_template_version", "questionnaire_version", "alembic_version"),
+        *("store", "staff", "cadence_template", "cadence_template_version", "questionnaire_version", "alembic_version"),
     }
 
 

@@ -168,14 +168,34 @@ async def test_the_rules_of_accounts_hold_for_members_of_the_group(it: Gateway) 
         await change(username="admin")
 
 
-async def test_a_stores_member_is_not_found_among_those_of_the_group(it: Gateway) -> None:
+async def test_whoever_acts_under_a_name_is_found_within_the_callers_reach(it: Gateway) -> None:
+    await it.create_store("bj-01")
+    await it.create_store("tj-01")
+    await zhao_min(it)
+    for staff, store in (("li.wei", "bj-01"), ("wu.tao", "tj-01")):
+        await it.create_staff(staff, "ROLE_TECHNICIAN", store=store)
+    manager = it.token("ROLE_GENERAL_MANAGER", "bj-01")
+
+    async def find(staff: str, token: str | None = None) -> pb.StaffMember:
+        request = pb.GetGroupStaffMemberRequest(name=f"staff/{staff}")
+        return await it.call("GetGroupStaffMember", request, pb.StaffMember, token=token)
+
+    assert (await find("li.wei", manager)).name == "stores/bj-01/staff/li.wei"
+    of_the_group = await find("zhao.min", manager)
+    assert (of_the_group.name, of_the_group.display_name, of_the_group.username) == ("staff/zhao.min", "赵敏", "")
+    assert (await find("zhao.min")).username == "zhao.min"
+    assert (await find("wu.tao")).name == "stores/tj-01/staff/wu.tao"
+    for nobody in ("wu.tao", "nobody"):
+        with pytest.raises(NotFound):
+            await find(nobody, manager)
+
+
+async def test_a_stores_member_is_not_changed_among_those_of_the_group(it: Gateway) -> None:
     await it.create_store("bj-01")
     await it.create_staff("li.wei", "ROLE_TECHNICIAN", store="bj-01")
     patch = pb.UpdateGroupStaffMemberRequest(staff_member=pb.StaffMember(name="staff/li.wei", display_name="x"))
     of_a_store = pb.GetGroupStaffMemberRequest(name="stores/bj-01/staff/li.wei")
 
-    with pytest.raises(NotFound):
-        await it.call("GetGroupStaffMember", pb.GetGroupStaffMemberRequest(name="staff/li.wei"), pb.StaffMember)
     with pytest.raises(NotFound):
         await it.call("UpdateGroupStaffMember", patch, pb.StaffMember)
     with pytest.raises(InvalidArgument):

@@ -14,12 +14,14 @@ from dealerloop.sales.events.v1.events_pb2 import CustomerChanged, DeliveryCorre
 from dealerloop.sales.v1.corrections_pb2 import DataCorrection
 from dealerloop.sales.v1.deliveries_pb2 import Delivery
 from dealership import vin
+from dealership.people import Names
 from kit.db.scope import Scope
 from kit.errors import AlreadyExists, InvalidArgument, PermissionDenied
 from kit.imports.values import Draft as ListDraft
 from kit.imports.values import Row, Value
 from sales.deliveries import bulk
-from sales.imports.deliveries import DeliveryChecker, DeliveryImporter
+from sales.imports.checkers import DeliveryChecker
+from sales.imports.deliveries import DeliveryImporter
 from sales.imports.places import Place, Places
 from sales.imports.values import unpack_delivery
 from tests.support.corrections_desk import inbox
@@ -367,7 +369,7 @@ async def test_a_list_of_the_group_is_for_those_who_see_the_whole_group(sales: O
 def drafts(sales: OneService, *numbers: int) -> list[ListDraft]:
     """Rows as the dry run has put them aside."""
     places = Places([Place(STORE, STORE, ZoneInfo("Asia/Shanghai"))], own=STORE)
-    checker = DeliveryChecker(places, sales.clock.now())
+    checker = DeliveryChecker(places, {STORE: Names(STORE, [])}, sales.clock.now())
     found = []
     for number in numbers:
         values: dict[str, Value] = {

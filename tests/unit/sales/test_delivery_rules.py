@@ -86,7 +86,7 @@ def test_every_problem_is_told_at_once() -> None:
         ("delivery.vin", "VIN_LENGTH"),
         ("delivery.insurance_expiry_date", "DATE_INVALID"),
         ("delivery.brand", "TEXT_EMPTY"),
-        ("delivery.consultant", "CONSULTANT_OF_OTHER_STORE"),
+        ("delivery.consultant", "STAFF_OF_OTHER_STORE"),
         ("delivery.customer.display_name", "TEXT_EMPTY"),
         ("delivery.customer.phone", "PHONE_INVALID"),
     ]

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dealership import vin
+from dealership.people import Names
+from dealership.staff import staff_of
 from kit.imports.normalising import folded
 from kit.imports.values import Field, Remark, Row, Severity, Value
 from sales.customers.values import Buyer, Person
@@ -23,9 +25,15 @@ from sales.imports.values import (
     unpack_delivery,
 )
 from tests.support.deliveries import NOW, STORE, vin_of
+from tests.support.people import colleague
 
 BEIJING = Place(STORE, "Beijing", ZoneInfo("Asia/Shanghai"))
 OWN = Places([BEIJING], own=STORE)
+STAFF = [
+    *(staff_of(colleague(one, STORE, name=name)) for one, name in (("li-lei", "李雷"), ("wang.fang", "王　芳"))),
+    *(staff_of(colleague(f"li.na-{number}", STORE, name="李娜")) for number in (1, 2)),
+]
+PEOPLE = {STORE: Names(STORE, STAFF)}
 
 
 def row(**changes: Value) -> Row:
@@ -45,7 +53,7 @@ def row(**changes: Value) -> Row:
 
 def listed(**changes: Value) -> tuple[ListedDelivery, list[tuple[str, str]]]:
     """What is taken, and field and reason of what was said about it."""
-    place, found, remarks = rules.delivery(row(**changes), OWN, NOW)
+    place, found, remarks = rules.delivery(row(**changes), OWN, PEOPLE, NOW)
     assert place is BEIJING
     assert found is not None
     assert {remark.severity for remark in remarks} <= {Severity.WARNING}
@@ -54,7 +62,7 @@ def listed(**changes: Value) -> tuple[ListedDelivery, list[tuple[str, str]]]:
 
 def refused(**changes: Value) -> list[tuple[str, str]]:
     """Field and reason of what keeps the row out."""
-    _, found, remarks = rules.delivery(row(**changes), OWN, NOW)
+    _, found, remarks = rules.delivery(row(**changes), OWN, PEOPLE, NOW)
     assert found is None
     return [(remark.field, remark.reason) for remark in remarks if remark.severity is Severity.REJECTED]
 
@@ -146,12 +154,18 @@ def test_who_is_not_or_badly_known_is_taken_with_a_warning(
         ("li-lei", "li-lei", []),
         (f"stores/{STORE}/staff/li-lei", "li-lei", []),
         ("", "", ["CONSULTANT_MISSING"]),
-        ("李雷", "", ["CONSULTANT_UNKNOWN", "CONSULTANT_MISSING"]),
-        ("Li Lei", "", ["CONSULTANT_UNKNOWN", "CONSULTANT_MISSING"]),
+        ("李雷", "li-lei", []),
+        ("李 雷", "li-lei", []),
+        ("王芳", "wang.fang", []),
+        ("李娜", "", ["CONSULTANT_AMBIGUOUS", "CONSULTANT_MISSING"]),
+        ("li.na-2", "li.na-2", []),
+        ("张伟", "", ["CONSULTANT_UNKNOWN", "CONSULTANT_MISSING"]),
+        ("nobody", "", ["CONSULTANT_UNKNOWN", "CONSULTANT_MISSING"]),
+        (f"stores/{STORE}/staff/nobody", "", ["CONSULTANT_UNKNOWN", "CONSULTANT_MISSING"]),
         ("stores/sh-01/staff/li-lei", "", ["CONSULTANT_UNKNOWN", "CONSULTANT_MISSING"]),
     ],
 )
-def test_a_consultant_is_an_id_and_anybody_else_is_found_out_later(
+def test_a_consultant_is_named_by_id_or_by_a_name_of_his_own_and_anybody_else_is_found_out_later(
     written: str, consultant: str, said: list[str]
 ) -> None:
     found, remarks = listed(consultant=written)
@@ -258,7 +272,7 @@ def test_any_row_is_taken_or_refused_with_a_reason_and_is_the_same_after_waiting
     # Most random rows break at the VIN; half of them get a good one, brand and series.
     good: dict[str, Value] = {"vin": vin_of(1), "brand": "B", "series": "S", "deliveryTime": date(2020, 2, 29)}
     place, found, remarks = rules.delivery(
-        Row(1, {**values, **good} if whole else values), Places([BEIJING], own=STORE), NOW
+        Row(1, {**values, **good} if whole else values), Places([BEIJING], own=STORE), PEOPLE, NOW
     )
 
     rejections = [remark for remark in remarks if remark.severity is Severity.REJECTED]

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
+from dealership.staff import create_staff_table
 from dealership.stores import create_store_table
 from kit.db.migrate import service_role
 from kit.db.rls import create_scope_functions, grant_tables, protect_related_rows, protect_store_rows
@@ -37,6 +38,7 @@ def upgrade() -> None:
     create_kit_tables(op)
     create_scope_functions(op)
     create_store_table(op)
+    create_staff_table(op)
     _configuration()
     _plans()
     _follow_ups()
@@ -45,7 +47,7 @@ def upgrade() -> None:
     for table in _STORE_TABLES:
         protect_store_rows(op, table)
     protect_related_rows(op, "first_service", "care_plan", "vin", table_key="vin")
-    configuration = ("store", "cadence_template", "cadence_template_version")
+    configuration = ("store", "staff", "cadence_template", "cadence_template_version")
     grant_tables(op, *configuration, *_STORE_TABLES, "first_service")
     # Published versions are immutable: a new version of a questionnaire comes by migration, the service only reads it.
     op.execute(f'GRANT SELECT ON questionnaire_version TO "{service_role(op)}"')

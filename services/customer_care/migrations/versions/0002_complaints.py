@@ -136,6 +136,7 @@ def _history() -> None:
         _number("percent"),
         _text("store_id"),
         _text("target_role"),
+        sa.Column("vacant_roles", sa.ARRAY(sa.Text), nullable=False),
         _time("due_time"),
         _time("fire_time"),
         # Whatever happens to a timer, a threshold is passed once.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from alembic import op
 
+from dealership.staff import create_staff_table
 from dealership.stores import create_store_table
 from kit.db.rls import create_scope_functions, grant_tables, protect_store_rows
 from kit.db.tables import create_kit_tables
@@ -23,6 +24,7 @@ def upgrade() -> None:
     create_scope_functions(op)
     create_kit_tables(op)
     create_store_table(op)
+    create_staff_table(op)
     create_import_tables(op)
     op.execute(
         """
@@ -89,7 +91,7 @@ def upgrade() -> None:
     op.execute("create index delivery_customer_idx on delivery (customer_id)")
     protect_store_rows(op, "customer")
     protect_store_rows(op, "delivery")
-    grant_tables(op, "store", "customer", "delivery")
+    grant_tables(op, "store", "staff", "customer", "delivery")
 
 
 def downgrade() -> None:

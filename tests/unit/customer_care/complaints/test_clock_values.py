@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from customer_care.complaints import clocks, entitlement
 from customer_care.complaints.clocks import Clock, Firing, Hours
@@ -144,6 +146,41 @@ def test_a_department_without_a_manager_is_answered_by_the_gm(department: Depart
 
     assert entitlement.department_manager(form) == role
     assert entitlement.told(form, ClockKind.CONTACT, 75, POLICY) == role
+
+
+FINANCE = "ROLE_FINANCE_MANAGER"
+UPWARDS = (CARE, GM, QUALITY)
+
+
+@pytest.mark.parametrize(
+    ("meant", "held", "reached", "vacant"),
+    [
+        (SALES, {SALES, CARE, GM, QUALITY}, SALES, ()),
+        (SALES, {CARE, GM, QUALITY}, CARE, (SALES,)),
+        (FINANCE, {QUALITY}, QUALITY, (FINANCE, CARE, GM)),
+        (GM, {SALES, CARE, QUALITY}, QUALITY, (GM,)),
+        # Never down the chain, and nowhere when nobody is found.
+        (QUALITY, {SALES, CARE, GM}, QUALITY, ()),
+        (SALES, set(), SALES, ()),
+    ],
+)
+def test_cmp_11_what_nobody_would_hear_goes_one_level_up(
+    meant: str, held: set[str], reached: str, vacant: tuple[str, ...]
+) -> None:
+    assert entitlement.reached(meant, held) == (reached, vacant)
+
+
+@given(st.sampled_from((SALES, WORKSHOP, FINANCE, *UPWARDS)), st.sets(st.sampled_from((SALES, *UPWARDS))))
+def test_cmp_11_the_lowest_role_from_the_meant_one_upwards_that_somebody_holds_is_told(
+    meant: str, held: set[str]
+) -> None:
+    role, vacant = entitlement.reached(meant, held)
+
+    assert role == meant or role in UPWARDS
+    assert not held.intersection(vacant)
+    assert role in held or (role == meant and not vacant)
+    assert len(vacant) == len(set(vacant))
+    assert role not in vacant
 
 
 def test_a_group_may_have_a_chain_of_its_own() -> None:
