@@ -71,6 +71,8 @@ def test_a_sheet_is_chosen_by_its_name() -> None:
         archive({"xl/workbook.xml": "<workbook/>", "xl/worksheets/sheet1.xml": "no xml"}),
         b"PK\x03\x04" + bytes(500),
     ],
+    # A workbook holds the time at which it was written, and a test's name does not change.
+    ids=["without its end", "its beginning alone", "no more than one part", "a sheet that is none", "blank"],
 )
 def test_a_damaged_workbook_is_refused(content: bytes) -> None:
     assert refused(content).reason in {"FILE_DAMAGED", "FILE_EMPTY"}
