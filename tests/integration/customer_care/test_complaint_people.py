@@ -1,159 +1,144 @@
-"""Whom a complaint names works for its store, and an escalation reaches somebody (CMP-4, CMP-11)."""
+"""Who a complaint is about: taken from the delivery, masked, encrypted, erased; and bad input (CMP-1, GRP-06)."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
-from dealerloop.customer_care.events.v1.events_pb2 import ComplaintClockFired
-from kit.errors import Conflict, InvalidArgument, PermissionDenied, Unavailable
-from tests.support.complaints import CARE, FINANCE, GM, QUALITY, SALES, ComplaintDesk, complaint_desk
-from tests.support.deliveries import NOW, OTHER_STORE, STORE
-from tests.support.organisation import Gateway, gateway
-from tests.support.people import CONSULTANT, PEOPLE, colleague, member
+from dealerloop.customer_care.v1 import complaints_pb2 as pb
+from kit.errors import InvalidArgument, NotFound, PermissionDenied
+from tests.support.complaints import (
+    CARE,
+    CONSULTANT,
+    GM,
+    QUALITY,
+    ComplaintDesk,
+    complaint_desk,
+)
+from tests.support.deliveries import OTHER_STORE, STORE, recorded, vin_of
 from tests.support.postgres import Cloner
 
 
 @pytest.fixture
 async def desk(database_urls: Cloner, tmp_path: Path) -> AsyncIterator[ComplaintDesk]:
-    async with complaint_desk(database_urls, tmp_path) as running:
-        await running.know_people(
-            colleague("gone", STORE, active=False),
-            colleague("theirs", OTHER_STORE),
-            member("helper", (CONSULTANT, f"stores/{STORE}"), home=OTHER_STORE),
-        )
-        yield running
-
-
-@pytest.fixture
-async def owner(database_urls: Cloner, tmp_path: Path) -> AsyncIterator[Gateway]:
-    async with gateway(database_urls("gateway"), tmp_path / "keys") as running:
-        running.clock.set(NOW)
-        yield running
-
-
-def named(staff_id: str, store: str = STORE) -> str:
-    return f"stores/{store}/staff/{staff_id}"
-
-
-async def refusal(desk: ComplaintDesk, verb: str, name: str, role: str, **fields: str) -> list[tuple[str, str]]:
-    with pytest.raises(InvalidArgument) as refused:
-        await desk.do(verb, name, role, **fields)
-    return [(one.field, one.rule) for one in refused.value.violations]
-
-
-NOBODY_HERE = [
-    (named("gone"), "STAFF_INACTIVE"),
-    (named("theirs"), "STAFF_OF_OTHER_STORE"),
-    (named("theirs", OTHER_STORE), "STAFF_OF_OTHER_STORE"),
-]
-
-
-@pytest.mark.parametrize(("somebody", "rule"), NOBODY_HERE)
-async def test_the_responsible_person_works_for_the_store_now(desk: ComplaintDesk, somebody: str, rule: str) -> None:
-    name = (await desk.open_one()).name
-    before = await desk.walk(name, 2)
-
-    assert await refusal(desk, "DispatchComplaint", name, SALES, responsible=somebody) == [("responsible", rule)]
-    assert (await desk.look(name)).etag == before.etag
-    sent = await desk.do("DispatchComplaint", name, SALES, responsible=named("helper"))
-
-    assert sent.responsible == named("helper")
-
-
-@pytest.mark.parametrize(("somebody", "rule"), NOBODY_HERE)
-async def test_the_checker_works_for_the_store_now(desk: ComplaintDesk, somebody: str, rule: str) -> None:
-    name = (await desk.open_one()).name
-    await desk.do("SetComplaintOpinion", name, CARE, department="DEPARTMENT_CUSTOMER_CARE")
-
-    assert await refusal(desk, "ReviewComplaint", name, GM, checker=somebody) == [("checker", rule)]
-    reviewed = await desk.do("ReviewComplaint", name, GM, checker=named("qian-sales"))
-
-    assert reviewed.checker == named("qian-sales")
-
-
-async def test_nobody_is_taken_blindly_while_the_gateway_is_away(desk: ComplaintDesk) -> None:
-    name = (await desk.open_one()).name
-    before = await desk.walk(name, 2)
-
-    with pytest.raises(Unavailable):
-        await desk.do("DispatchComplaint", name, SALES, responsible=named("no-such"))
-
-    assert (await desk.look(name)).etag == before.etag
-
-
-async def test_whoever_may_not_do_it_learns_nothing_about_people(desk: ComplaintDesk) -> None:
-    name = (await desk.open_one()).name
-
-    with pytest.raises(Conflict):
-        await desk.do("DispatchComplaint", name, SALES, responsible=named("no-such"))
-    await desk.walk(name, 2)
-    with pytest.raises(PermissionDenied):
-        await desk.do("DispatchComplaint", name, FINANCE, responsible=named("no-such"))
-
-
-async def test_whom_customer_care_does_not_know_it_asks_for(
-    database_urls: Cloner, owner: Gateway, tmp_path: Path
-) -> None:
-    await owner.create_store(STORE)
-    await owner.create_staff("new", CONSULTANT, store=STORE)
-    target = f"127.0.0.1:{owner.running.rpc_port}"
-    async with complaint_desk(database_urls, tmp_path / "keys", gateway_target=target) as desk:
-        name = (await desk.open_one()).name
-        await desk.walk(name, 2)
-
-        unknown = await refusal(desk, "DispatchComplaint", name, SALES, responsible=named("no-such"))
-        sent = await desk.do("DispatchComplaint", name, SALES, responsible=named("new"))
-
-    assert unknown == [("responsible", "STAFF_UNKNOWN")]
-    assert sent.responsible == named("new")
-
-
-async def escalations(desk: ComplaintDesk) -> list[tuple[int, str, list[str]]]:
-    """Percent, role and vacant roles of every threshold of the closing, of a complaint about sales."""
-    name = (await desk.open_one(department="DEPARTMENT_SALES")).name
-    await desk.fire_until(NOW + timedelta(hours=49))
-    found = (await desk.look(name)).escalations
-    told = await desk.told(ComplaintClockFired)
-    assert sorted((one.clock, one.percent, one.target_role) for one in told) == sorted(
-        (one.clock, one.percent, one.target_role) for one in found
-    )
-    closing = [one for one in found if one.clock == 3]
-    return [(one.percent, one.target_role, list(one.vacant_roles)) for one in closing]
-
-
-async def leave(desk: ComplaintDesk, *roles: str) -> None:
-    """Everybody who holds one of these roles leaves."""
-    people = [one for one, role in PEOPLE.items() if role in roles]
-    group = [member("zhou-group", (QUALITY, "group"), active=False, version=2)] if QUALITY in roles else []
-    await desk.know_people(*(colleague(one, STORE, PEOPLE[one], active=False, version=2) for one in people), *group)
+    """Noon in the store."""
+    async with complaint_desk(database_urls, tmp_path) as one:
+        yield one
 
 
 @pytest.mark.parametrize(
-    ("left", "expected"),
+    ("field", "value", "violated", "rule"),
     [
-        ((), [(100, SALES, []), (125, CARE, []), (150, GM, []), (200, QUALITY, [])]),
-        ((SALES,), [(100, CARE, [SALES]), (125, CARE, []), (150, GM, []), (200, QUALITY, [])]),
-        ((SALES, CARE), [(100, GM, [SALES, CARE]), (125, GM, [CARE]), (150, GM, []), (200, QUALITY, [])]),
-        (
-            (SALES, CARE, GM),
-            [(100, QUALITY, [SALES, CARE, GM]), (125, QUALITY, [CARE, GM]), (150, QUALITY, [GM]), (200, QUALITY, [])],
-        ),
-        # Nobody is served better by another role that nobody holds.
-        ((SALES, CARE, GM, QUALITY), [(100, SALES, []), (125, CARE, []), (150, GM, []), (200, QUALITY, [])]),
+        ("vin", "LJNTGUBS000000001", "complaint.vin", "VIN_CHECK_DIGIT"),
+        ("vin", "SHORT", "complaint.vin", "VIN_LENGTH"),
+        ("customer_phone", "none", "complaint.customer_phone", "PHONE_INVALID"),
+        ("delivery", f"stores/{STORE}/deliveries/{UUID(int=9)}", "complaint.delivery", "DELIVERY_UNKNOWN"),
+        ("delivery", f"stores/{OTHER_STORE}/deliveries/{UUID(int=1)}", "complaint.delivery", "DELIVERY_UNKNOWN"),
+        ("customer", f"stores/{OTHER_STORE}/customers/{UUID(int=1)}", "complaint.customer", "CUSTOMER_UNKNOWN"),
     ],
 )
-async def test_what_nobody_would_hear_goes_one_level_up_and_the_history_says_so(
-    desk: ComplaintDesk, left: tuple[str, ...], expected: list[tuple[int, str, list[str]]]
+async def test_what_cannot_be_is_refused_with_its_field(
+    desk: ComplaintDesk, field: str, value: str, violated: str, rule: str
 ) -> None:
-    await leave(desk, *left)
+    with pytest.raises(InvalidArgument) as caught:
+        await desk.open_one(**{field: value})
+    assert [(one.field, one.rule) for one in caught.value.violations] == [(violated, rule)]
 
-    found = await escalations(desk)
 
-    assert found[1:] == expected
-    # The warning goes to who must act now: the care manager's opinion is waited for.
-    reached = next((one for one in (CARE, GM, QUALITY) if one not in left), CARE)
-    assert found[0][:2] == (75, reached)
+async def test_cmp_1_customer_and_vehicle_come_from_the_delivery(desk: ComplaintDesk) -> None:
+    await desk.know_customer()
+    delivery = f"stores/{STORE}/deliveries/{recorded().delivery_id}"
+    unnamed = {"customer_display_name": "", "customer_phone": ""}
+
+    one = await desk.open_one(delivery=delivery, **unnamed)
+
+    assert (one.delivery, one.vin) == (delivery, vin_of(1))
+    assert one.customer == f"stores/{STORE}/customers/{recorded().delivery.customer_id}"
+    assert (one.customer_display_name, one.customer_phone) == ("李*", "139****5678")
+    for fields, rule in (
+        ({"vin": vin_of(2), **unnamed}, "VIN_NOT_OF_DELIVERY"),
+        ({"customer": f"stores/{STORE}/customers/{UUID(int=7)}", **unnamed}, "CUSTOMER_NOT_OF_DELIVERY"),
+        ({"customer_phone": ""}, "CUSTOMER_ON_FILE"),
+    ):
+        with pytest.raises(InvalidArgument) as caught:
+            await desk.open_one(delivery=delivery, **fields)
+        assert caught.value.violations[0].rule == rule
+
+
+async def test_names_and_numbers_are_masked_and_revealed_on_the_record(desk: ComplaintDesk) -> None:
+    await desk.know_customer()
+    typed = await desk.open_one()
+    known = await desk.open_one(
+        customer=f"stores/{STORE}/customers/{recorded().delivery.customer_id}",
+        customer_display_name="",
+        customer_phone="",
+    )
+    nobody = await desk.open_one(customer_display_name="", customer_phone="")
+
+    assert (typed.customer_display_name, typed.customer_phone) == ("王**", "138****8000")
+    assert await reveal(desk, typed.name) == ("王小明", "+8613800138000")
+    assert await reveal(desk, known.name) == ("李雷", "+8613912345678")
+    with pytest.raises(NotFound) as caught:
+        await reveal(desk, nobody.name)
+    assert caught.value.reason == "CONTACT_UNKNOWN"
+
+
+async def test_what_people_write_is_encrypted_at_rest(desk: ComplaintDesk) -> None:
+    opened = await desk.open_one(customer_display_name="欧阳锋", description="欧阳锋来电", customer_phone="13800138000")
+    await desk.do("PauseComplaint", opened.name, CARE, reason="等欧阳锋回电")
+    await desk.do("ResumeComplaint", opened.name, CARE, note="欧阳锋回电了")
+    await desk.walk(opened.name)
+
+    for table in ("complaint", "complaint_action", "complaint_round", "outbox"):
+        rows = await desk.rows(f"select to_jsonb({table})::text as row from {table}")
+        everything = "".join(row["row"] for row in rows)
+        assert rows
+        assert "欧阳锋" not in everything
+        assert "欧阳锋".encode().hex() not in everything
+        assert "13800138000" not in everything
+
+
+async def test_grp_06_an_erased_customer_leaves_no_word_in_complaints(desk: ComplaintDesk) -> None:
+    await desk.know_customer()
+    delivery = f"stores/{STORE}/deliveries/{recorded().delivery_id}"
+    theirs = await desk.open_one(delivery=delivery, customer_display_name="", customer_phone="")
+    other = await desk.open_one()
+    await desk.walk(theirs.name)
+    await desk.walk(other.name)
+
+    await desk.erase_customer()
+
+    after = await desk.look(theirs.name)
+    assert (after.description, after.opinion, after.lesson, after.customer_display_name) == ("", "", "", "")
+    assert not any(one.note for one in after.actions)
+    assert (after.rounds[0].cause, after.rounds[0].satisfied) == ("", True)
+    assert len(after.actions) == 9
+    assert (await desk.look(other.name)).lesson
+
+
+async def reveal(desk: ComplaintDesk, name: str) -> tuple[str, str]:
+    request = pb.RevealComplaintContactRequest(name=name)
+    method = "ComplaintService/RevealComplaintContact"
+    told = await desk.call(method, request, pb.RevealedComplaintContact, token=desk.as_(CONSULTANT))
+    return told.display_name, told.phone
+
+
+async def test_people_of_another_store_see_and_do_nothing(desk: ComplaintDesk) -> None:
+    opened = await desk.open_one()
+    moved = opened.name.replace(STORE, OTHER_STORE)
+    stranger = desk.as_(GM, OTHER_STORE)
+
+    for name, error in ((opened.name, PermissionDenied), (moved, NotFound)):
+        with pytest.raises(error):
+            await desk.call(
+                "ComplaintService/GetComplaint", pb.GetComplaintRequest(name=name), pb.Complaint, token=stranger
+            )
+    request = pb.PauseComplaintRequest(name=moved, reason="x")
+    with pytest.raises(NotFound):
+        await desk.call("ComplaintService/PauseComplaint", request, pb.Complaint, token=stranger)
+    with pytest.raises(PermissionDenied):
+        await desk.do("PauseComplaint", opened.name, QUALITY)
+    assert (await desk.look(opened.name, QUALITY)).name == opened.name
