@@ -64,7 +64,7 @@ class Projection(Generic[F]):
 
         Raises what `unknown` makes, Unavailable when the gateway does not answer.
         """
-        found = [await self._ask(peer, one) for one in missing]
+        found = [await self.ask(peer, one) for one in missing]
         # A read-only call may miss the projection too; it answers without keeping what it learnt.
         if found and await _writable(session):
             await self.save(session, found)
@@ -120,7 +120,8 @@ class Projection(Generic[F]):
 
         return reconcile
 
-    async def _ask(self, peer: Peer, one: str) -> F:
+    async def ask(self, peer: Peer, one: str) -> F:
+        """Return what the gateway says; raises what `unknown` makes, Unavailable when it does not answer."""
         method, request = self.ask_one
         try:
             return await peer.call(f"{_SERVICE}/{method}", request(**{self.key: one}), self.facts, timeout=_GET_SECONDS)

@@ -147,6 +147,7 @@ PROJECTION: Final = Projection(
     ask_all=("ListStoresForProjection", organisation_pb2.ListStoresForProjectionRequest),
     unknown=_unknown,
 )
+ask = PROJECTION.ask
 save = PROJECTION.save
 handle = PROJECTION.handle
 subscription = PROJECTION.subscription

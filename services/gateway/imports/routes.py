@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Final, Protocol
+from typing import Protocol
 
 from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dealerloop.gateway.v1.organisation_pb2 import GetStoreForProjectionRequest, StoreFacts
 from dealerloop.imports.v1.imports_pb2 import CreateImportRequest
+from dealership import stores
 from dealership.roles import GRANTS
-from dealership.stores import StoreUnknown
 from gateway.api import problem
 from gateway.api.requests import KEY, BadRequest, fault, parse_query
 from gateway.api.transcoder import Refused, bearer
@@ -23,14 +22,11 @@ from gateway.imports import answers, form
 from gateway.imports.sending import Sender
 from gateway.imports.uploads import UPLOADS, Upload, is_upload
 from gateway.settings import Settings
-from kit.errors import DomainError, NotFound, TooMany
+from kit.errors import DomainError, TooMany
 from kit.rpc.access import authorise
 from kit.rpc.client import Peer
 from kit.rpc.status import PeerFailed
 from kit.rpc.tokens import TokenVerifier
-
-_GET_STORE: Final = "dealerloop.gateway.v1.OrganisationService/GetStoreForProjection"
-_STORE_SECONDS: Final = 5.0
 
 
 class Context(Protocol):
@@ -119,11 +115,7 @@ class _Endpoint:
     async def _check_store(self, store: str) -> None:
         """A role of the whole group holds in every store, also in one that there is not."""
         if self._upload.of_store:
-            asked = GetStoreForProjectionRequest(store_id=store)
-            try:
-                await self._ctx.peer("gateway").call(_GET_STORE, asked, StoreFacts, timeout=_STORE_SECONDS)
-            except NotFound:
-                raise StoreUnknown("there is no such store", metadata={"store": store}) from None
+            await stores.ask(self._ctx.peer("gateway"), store)
 
 
 def _key(request: Request) -> str:

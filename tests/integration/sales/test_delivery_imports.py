@@ -10,13 +10,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from dealerloop.imports.v1.imports_pb2 import Import, ImportRow, Mapping, Replacement
-from dealerloop.sales.events.v1.events_pb2 import CustomerChanged, DeliveryCorrected, DeliveryRecorded
-from dealerloop.sales.v1.corrections_pb2 import DataCorrection
+from dealerloop.sales.events.v1.events_pb2 import CustomerChanged, DeliveryRecorded
 from dealerloop.sales.v1.deliveries_pb2 import Delivery
 from dealership import vin
 from dealership.people import Names
 from kit.db.scope import Scope
-from kit.errors import AlreadyExists, InvalidArgument, PermissionDenied
+from kit.errors import AlreadyExists, PermissionDenied
 from kit.imports.values import Draft as ListDraft
 from kit.imports.values import Row, Value
 from sales.deliveries import bulk
@@ -24,37 +23,11 @@ from sales.imports.checkers import DeliveryChecker
 from sales.imports.deliveries import DeliveryImporter
 from sales.imports.places import Place, Places
 from sales.imports.values import unpack_delivery
-from tests.support.corrections_desk import inbox
 from tests.support.deliveries import OTHER_STORE, STORE, customer, vin_of
+from tests.support.delivery_lists import DAY, HEADERS, open_corrections, row
 from tests.support.list_desk import Desk, counts, open_stores, snapshot
 from tests.support.one_service import OneService
-from tests.support.sales_desk import cancel, create, get, page, update
-
-HEADERS = ("车架号", "品牌", "车系", "车型", "客户姓名", "手机", "销售顾问", "交车日期", "开票日期", "里程", "车牌")
-DAY = "2026-05-18"
-
-
-def row(number: int = 1, **changes: object) -> list[object]:
-    """A row of such a list that lacks nothing."""
-    cells: dict[str, object] = {
-        "vin": vin_of(number),
-        "brand": "Nissan",
-        "series": "Paladin",
-        "model": "2.5 4WD",
-        "name": f"王{number}",
-        "phone": f"138{number:08d}",
-        "consultant": "li-lei",
-        "day": DAY,
-        "invoiced": DAY,
-        "km": 12,
-        "plate": "京A12345",
-    }
-    return list((cells | changes).values())
-
-
-async def open_corrections(sales: OneService, store: str = STORE) -> list[DataCorrection]:
-    found = await inbox(sales, store=store, state=DataCorrection.STATE_OPEN)
-    return list(found.data_corrections)
+from tests.support.sales_desk import cancel, create, page, update
 
 
 async def test_a_list_in_chinese_is_recognised_and_taken_like_calls_would_be(sales: OneService) -> None:
@@ -161,54 +134,6 @@ async def test_the_same_list_twice_changes_nothing_whatever_happened_to_its_deli
     assert await snapshot(sales) == before
 
 
-async def test_what_a_list_does_not_know_is_taken_with_a_data_correction_for_each(sales: OneService) -> None:
-    desk = Desk(sales)
-
-    found = await desk.rows(
-        HEADERS,
-        row(1, name="", phone=""),
-        row(2, consultant=""),
-        row(3, consultant="李雷"),
-        row(4, phone=""),
-        row(5, phone="8264678"),
-        row(6, phone="on request"),
-        row(7, name=""),
-    )
-
-    assert counts(found) == (7, 0, 0)
-    told = {
-        (one.source.removeprefix(f"{found.name}/rows/"), one.field, one.reason) for one in await open_corrections(sales)
-    }
-    assert told == {
-        ("2", "customer", "CUSTOMER_MISSING"),
-        ("3", "consultant", "CONSULTANT_MISSING"),
-        ("4", "consultant", "CONSULTANT_MISSING"),
-        ("5", "customer.phone", "PHONE_MISSING"),
-        ("6", "customer.phone", "PHONE_UNVERIFIED"),
-        ("7", "customer.phone", "PHONE_MISSING"),
-        ("8", "customer.displayName", "NAME_MISSING"),
-    }
-    assert await desk.remarks(found) == [
-        (2, "customer.displayName", "CUSTOMER_MISSING"),
-        (3, "consultant", "CONSULTANT_MISSING"),
-        (4, "consultant", "CONSULTANT_UNKNOWN"),
-        (4, "consultant", "CONSULTANT_MISSING"),
-        (5, "customer.phone", "PHONE_MISSING"),
-        (6, "customer.phone", "PHONE_UNVERIFIED"),
-        (7, "customer.phone", "PHONE_INVALID"),
-        (7, "customer.phone", "PHONE_MISSING"),
-        (8, "customer.displayName", "NAME_MISSING"),
-    ]
-    listed = {one.vin: one for one in (await page(sales)).deliveries}
-    assert not listed[vin_of(1)].HasField("customer")
-    assert listed[vin_of(2)].consultant == listed[vin_of(3)].consultant == ""
-    assert listed[vin_of(4)].customer.phone == ""
-    assert not listed[vin_of(5)].customer.phone_verified
-    assert listed[vin_of(5)].customer.phone.endswith("78")
-    events = {event.delivery.vin: event.delivery for event in await sales.told(DeliveryRecorded)}
-    assert (events[vin_of(1)].customer_id, events[vin_of(3)].consultant_id) == ("", "")
-
-
 async def test_personal_data_stands_in_no_remark(sales: OneService) -> None:
     found = await Desk(sales).rows(HEADERS, row(1, name="韩梅梅" * 40, phone="8264678", plate="京A1234567890123456789"))
 
@@ -224,77 +149,6 @@ async def test_a_replacement_says_who_a_consultant_is(sales: OneService) -> None
 
     assert counts(found) == (1, 0, 0)
     assert (await page(sales)).deliveries[0].consultant == f"stores/{STORE}/staff/li-lei"
-
-
-async def test_a_customer_without_a_number_is_nobody_else_and_one_with_a_doubtful_number_is_found_again(
-    sales: OneService,
-) -> None:
-    await Desk(sales).rows(
-        HEADERS,
-        row(1, name="Emma", phone=""),
-        row(2, name="Emma", phone=""),
-        row(3, name="Emma", phone="826-4678"),
-        row(4, name="EMMA", phone="8264678"),
-        row(5, name="Emma", phone="8264679"),
-    )
-
-    people = {one.vin: one.customer.name for one in (await page(sales)).deliveries}
-    assert people[vin_of(3)] == people[vin_of(4)]
-    assert len(set(people.values())) == 4
-    # Once for each person, not for each of his deliveries.
-    assert Counter(one.reason for one in await open_corrections(sales)) == {"PHONE_MISSING": 2, "PHONE_UNVERIFIED": 2}
-
-
-async def test_what_was_missing_is_added_by_a_correction_and_ends_its_data_correction(sales: OneService) -> None:
-    await Desk(sales).rows(HEADERS, row(1, name="", phone="", consultant=""))
-    (bare,) = (await page(sales)).deliveries
-
-    other = await update(sales, Delivery(name=bare.name, odometer_km=30), "odometer_km")
-    assert (other.odometer_km, other.HasField("customer"), other.consultant) == (30, False, "")
-    assert len(await open_corrections(sales)) == 2
-
-    staffed = await update(sales, Delivery(name=bare.name, consultant=f"stores/{STORE}/staff/li-lei"), "consultant")
-    assert [one.reason for one in await open_corrections(sales)] == ["CUSTOMER_MISSING"]
-    assert not staffed.HasField("customer")
-
-    whole = await update(sales, Delivery(name=bare.name, customer=customer()), "customer")
-    assert whole.customer.display_name == "王**"
-    assert await open_corrections(sales) == []
-    last = (await sales.told(DeliveryCorrected))[-1].delivery
-    assert (last.customer_id, last.consultant_id) == (whole.customer.name.rpartition("/")[2], "li-lei")
-    for path, rule in (("customer", "CUSTOMER_REQUIRED"), ("consultant", "CONSULTANT_REQUIRED")):
-        with pytest.raises(InvalidArgument) as refused:
-            await update(sales, Delivery(name=bare.name), path)
-        assert [(one.field, one.rule) for one in refused.value.violations] == [(f"delivery.{path}", rule)]
-
-
-async def test_a_doubtful_number_stays_through_other_corrections_until_it_is_put_right(sales: OneService) -> None:
-    await Desk(sales).rows(HEADERS, row(1, name="Emma", phone="8264678"), row(2, name="Emma", phone="8264678"))
-    first, second = (await page(sales)).deliveries
-
-    moved = await update(sales, Delivery(name=first.name, odometer_km=30), "odometer_km")
-    renamed = await update(
-        sales, Delivery(name=first.name, customer=customer(display_name="Ema")), "customer.display_name"
-    )
-    assert (moved.customer.phone, renamed.customer.phone) == (first.customer.phone, first.customer.phone)
-    assert not renamed.customer.phone_verified
-    assert [one.reason for one in await open_corrections(sales)] == ["PHONE_UNVERIFIED"]
-
-    right = await update(sales, Delivery(name=second.name, customer=customer(phone="13800138000")), "customer.phone")
-
-    assert right.customer.phone_verified
-    assert await open_corrections(sales) == []
-    assert (await get(sales, first.name)).customer == right.customer
-
-
-async def test_a_cancelled_delivery_has_nothing_left_to_complete(sales: OneService) -> None:
-    await Desk(sales).rows(HEADERS, row(1, name="", phone="", consultant=""))
-    (bare,) = (await page(sales)).deliveries
-
-    gone = await cancel(sales, bare.name)
-
-    assert gone.state == Delivery.STATE_CANCELLED
-    assert await open_corrections(sales) == []
 
 
 async def test_an_odometer_that_shows_what_people_type_when_they_do_not_know_is_unknown(sales: OneService) -> None:

@@ -151,7 +151,7 @@ def _weigh(data: bytes, limits: Limits) -> bool:
                 if area.cells:
                     sheets.append((entry, area.cells))
             _weigh_texts(archive, sheets, limits)
-    # NotImplementedError is what zipfile says of a compression that it does not know.
+    # By NotImplementedError zipfile says that it does not know a compression, or a version of the format.
     except (zipfile.BadZipFile, ZlibError, EOFError, NotImplementedError, RuntimeError, OSError) as error:
         raise _damaged(error) from error
     return from_1904

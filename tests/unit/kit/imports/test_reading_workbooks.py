@@ -129,6 +129,15 @@ def test_a_workbook_that_lies_about_its_size_is_weighed_all_the_same() -> None:
     assert refused(bomb.replace(truth, lie), limits=Limits(unpacked_bytes=1_000_000)).reason == "FILE_TOO_LARGE"
 
 
+def test_a_compression_that_nobody_knows_is_damage() -> None:
+    book = bytearray(workbook([["a"]]))
+    entry = book.index(b"PK\x01\x02")
+    while entry >= 0:
+        struct.pack_into("<H", book, entry + 10, 97)
+        entry = book.find(b"PK\x01\x02", entry + 4)
+    assert refused(bytes(book)).reason == "FILE_DAMAGED"
+
+
 def test_an_endless_cell_is_refused() -> None:
     refusal = refused(workbook([["a" * 10_000_000]]))
     assert (refusal.reason, "longer" in refusal.message) == ("FILE_DAMAGED", True)
